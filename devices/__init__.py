@@ -1,0 +1,1 @@
+"""The chips, one a file, in their datasheets' words; `board` wires them."""

@@ -1,0 +1,169 @@
+"""What an access did, in words: the effect first, then the value. Made from what could be seen before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from timerlab.devices.pit_regs import BCD_SHORT, COMMAND, MODES, RW_SHORT, command_kind
+from timerlab.devices.port61 import PORT as PORT61
+from timerlab.text import count, hexa
+
+if TYPE_CHECKING:
+    from timerlab.machine import Machine
+
+Seen = Mapping[str, Any]
+
+
+def number(code: int, bcd: int) -> str:
+    """A count as decimal and hex: `1193  04A9h`; BCD shows its digits only."""
+    if bcd:
+        return f"{code:04X} BCD"
+    return f"{count(code)}  {hexa(code, 4)}"
+
+
+def wrote_words(machine: Machine, port: int, value: int, width: int, before: Seen, after: Seen) -> str:
+    """The effect of a write that was just done."""
+    if width > 8:
+        reached = [port + i for i in range(width // 8) if (port + i) & 0xFFFF in machine.board.bus.map]
+        if not reached:
+            return f"nothing answers at port {port:X}h"
+        return f"{width // 8} byte writes, {_ports(reached)}{_pins(before, after, comma=True)}"
+    if port not in machine.board.bus.map:
+        return f"nothing answers at port {port:X}h"
+    if port == PORT61:
+        return _port61(before, after) + _pins(before, after, comma=True)
+    if port == COMMAND.address:
+        return _command(value, before, after)
+    return _data(port & 3, value, before, after) + _pins(before, after, comma=True)
+
+
+def read_words(machine: Machine, port: int, value: int, width: int, before: Seen) -> str:
+    """What a value that was just read is."""
+    if width > 8:
+        reached = [port + i for i in range(width // 8) if (port + i) & 0xFFFF in machine.board.bus.map]
+        return f"byte reads, {_ports(reached)}" if reached else f"nothing answers at port {port:X}h"
+    if port not in machine.board.bus.map:
+        return f"nothing answers at port {port:X}h, the bus floats"
+    if port == PORT61:
+        return " ".join(
+            f.name if f.of(value) else f.name.lower() for f in machine.board.port61.regs[0].layouts[0].fields
+        )
+    if port == COMMAND.address:
+        return "43h cannot be read, the bus floats" if value else "43h cannot be read"
+    ch = port & 3
+    put = f"pit.ch{ch}."
+    if before[put + "status"] is not None:
+        fields = machine.board.regs.by_name[put + "status"].layouts[0].fields
+        return f"status ch {ch}: " + status_words(fields, value)
+    byte = {"lo": "low byte", "hi": "high byte"}[before[put + "rd"]]
+    if before[put + "ol"] is not None:
+        return f"{byte} of the latched count of ch {ch}, {number(before[put + 'ol'], before[put + 'bcd'])}"
+    return f"{byte} of the running count of ch {ch}, {number(before[put + 'ce'], before[put + 'bcd'])}"
+
+
+def status_words(fields: tuple[Any, ...], value: int) -> str:
+    """A status byte in words."""
+    names = " ".join(f.name if f.of(value) else f.name.lower() for f in fields if f.width == 1 and f.name != "BCD")
+    rest = [f.brief(value) for f in fields if f.width > 1 or f.name == "BCD"]
+    return f"{names}  {', '.join(part for part in rest if part)}"
+
+
+def _ports(ports: list[int]) -> str:
+    return (
+        "port "
+        + ", ".join(f"{port:X}h" for port in ports)
+        + " answers" * (len(ports) == 1)
+        + " answer" * (len(ports) > 1)
+    )
+
+
+def _pins(before: Seen, after: Seen, comma: bool = False) -> str:
+    """The pins that moved."""
+    moved = []
+    for ch in range(3):
+        name = f"pit.ch{ch}.out"
+        if before[name] != after[name]:
+            moved.append(f"OUT{ch} goes {'high' if after[name] else 'low'}")
+    if before["irq.0.edges"] != after["irq.0.edges"]:
+        moved.append("IRQ0 rises")
+    return (", " if comma and moved else "") + ", ".join(moved)
+
+
+def _port61(before: Seen, after: Seen) -> str:
+    parts = []
+    for name, word in (("gate2", "GATE2"), ("spkr", "SPKR"), ("nochk", "NOCHK"), ("noserr", "NOSERR")):
+        old, new = before["port61." + name], after["port61." + name]
+        if name == "gate2" and old != new:
+            parts.append(f"GATE2 {'rises' if new else 'falls'}")
+        elif old != new:
+            parts.append(f"{word} {'set' if new else 'clear'}")
+    return ", ".join(parts) or "no bit changes"
+
+
+def _command(value: int, before: Seen, after: Seen) -> str:
+    kind = command_kind(value)
+    if kind == 0:
+        ch = value >> 6
+        rw = value >> 4 & 3
+        due = f"4{ch}h wants {'two bytes' if rw == 3 else 'one byte'}"
+        pins = _pins(before, after)
+        head = f"ch {ch} {RW_SHORT[rw]}, mode {value >> 1 & 7} {MODES[value >> 1 & 7]}, {BCD_SHORT[value & 1]}"
+        stops = "" if after[f"pit.ch{ch}.loaded"] or not before[f"pit.ch{ch}.loaded"] else "the count stops"
+        null = "NULL is set" if after[f"pit.ch{ch}.null"] and not before[f"pit.ch{ch}.null"] else ""
+        return "; ".join([head, ", ".join(part for part in (pins, null, stops, due) if part)])
+    chosen = [value >> 6] if kind == 1 else [ch for ch in range(3) if value & 2 << ch]
+    latched = []
+    if kind == 1 or not value & 0x20:
+        latched += [_latched(ch, before, after) for ch in chosen]
+    if kind == 2 and not value & 0x10:
+        latched += [_status(ch, before, after) for ch in chosen]
+    return "; ".join(latched) or "read-back that latches nothing"
+
+
+def _latched(ch: int, before: Seen, after: Seen) -> str:
+    put = f"pit.ch{ch}."
+    held, ol = before[put + "ol"], after[put + "ol"]
+    if held is not None:
+        return f"latch ch {ch} ignored, {number(held, after[put + 'bcd'])} is held already"
+    if ol is None:
+        why = "no control word yet" if after[put + "mode"] is None else "a word is half read"
+        return f"latch ch {ch} ignored, {why}"
+    reads = "two reads" if after[put + "ol_left"] == 2 else "one read"
+    if after[put + "bcd"]:
+        return f"latch ch {ch} = {ol:04X} BCD, held until {reads} of 4{ch}h"
+    return f"latch ch {ch} = {count(ol)}   {hexa(ol, 4)}, held until {reads} of 4{ch}h"
+
+
+def _status(ch: int, before: Seen, after: Seen) -> str:
+    put = f"pit.ch{ch}."
+    if before[put + "status"] is not None:
+        return f"status ch {ch} ignored, {hexa(before[put + 'status'], 2)} is held already"
+    return f"status ch {ch} = {hexa(after[put + 'status'], 2)}, held until a read of 4{ch}h"
+
+
+def _data(ch: int, value: int, before: Seen, after: Seen) -> str:
+    put = f"pit.ch{ch}."
+    byte = hexa(value, 2)
+    if before[put + "mode"] is None:
+        return f"ch {ch} has no control word yet, {byte} goes nowhere"
+    if before[put + "rw"] == 3 and before[put + "wr"] == "lo":
+        held = "; the count stops" if before[put + "kind"] == 0 and before[put + "loaded"] else ""
+        return f"{byte} → ch {ch}, low byte; high byte due next{held}"
+    which = {0: "only byte", 1: "low byte", 2: "high byte", 3: "high byte"}[before[put + "rw"]]
+    cr, bcd = after[put + "cr"], after[put + "bcd"]
+    most = (" (10 000)" if bcd else " (65 536)") if not cr else ""
+    return f"{byte} → ch {ch}, {which}; count {number(cr, bcd)}{most} {_loads(put, before, after)}"
+
+
+def _loads(put: str, before: Seen, after: Seen) -> str:
+    if not after[put + "null"]:
+        return "is loaded"
+    kind = after[put + "kind"]
+    if kind in (1, 5):
+        return "waits for GATE to rise"
+    if kind in (2, 3) and after[put + "loaded"]:
+        if not after[put + "gate"]:
+            return "waits for GATE to rise"
+        return "waits for the end of this period" if kind == 2 else "waits for the end of this half"
+    return "loads on the next clock"

@@ -1,0 +1,276 @@
+"""The command line: `timerlab` opens the screen, `run list check explain replay` work without one.
+
+Exit codes: 0 all went well, 1 an expectation was not met or a read differed, 2 something could not be read. Textual
+is imported only where the screen is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from timerlab.command import Result
+    from timerlab.lesson import Lesson
+    from timerlab.replay import Tally
+    from timerlab.session import Session
+
+OK, UNMET, UNREADABLE = 0, 1, 2
+
+
+def say(text: str) -> None:
+    """A line to stdout, in whatever the terminal can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "replace").decode(encoding))
+
+
+def stop(message: str, code: int = UNREADABLE) -> NoReturn:
+    """A line to stderr, and out."""
+    encoding = sys.stderr.encoding or "utf-8"
+    click.echo(message.encode(encoding, "replace").decode(encoding), err=True)
+    sys.exit(code)
+
+
+_profile = click.option("--profile", default=None, help="datasheet or qemu.")
+_quirks = click.option(
+    "--quirk", "quirks", multiple=True, metavar="NAME=VALUE", help="A quirk on top; may be repeated."
+)
+_pit_hz = click.option(
+    "--pit-hz", default=None, metavar="HZ", help="The PIT's clock in Hz, e.g. 1193182 or 13125000/11."
+)
+
+
+def make_session(profile: str | None, quirks: tuple[str, ...], pit_hz: str | None) -> Session:
+    """A session from the options, or out with what is wrong with them."""
+    from timerlab.session import Session
+
+    try:
+        chosen = dict(_pair(quirk) for quirk in quirks)
+        hz = None if pit_hz is None else _hz(pit_hz)
+        return Session(profile=profile or "datasheet", quirks=chosen, pit_hz=hz)
+    except ValueError as error:
+        stop(f"timerlab: {error}")
+
+
+def _pair(quirk: str) -> tuple[str, str]:
+    name, equals, value = quirk.partition("=")
+    if not equals:
+        raise ValueError(f"--quirk {quirk}: write NAME=VALUE, such as odd_mode3=harris")
+    return name, value
+
+
+def _hz(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"--pit-hz {text}: a number or a fraction such as 13125000/11") from None
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="timerlab")
+@_profile
+@_quirks
+@_pit_hz
+@click.pass_context
+def main(ctx: click.Context, profile: str | None, quirks: tuple[str, ...], pit_hz: str | None) -> None:
+    """The PC's timer hardware in a terminal: live, slow, skipped, taken back.
+
+    Without a command, opens the screen. Type `help` there, or press `?`.
+    """
+    if ctx.invoked_subcommand is None:
+        sys.exit(open_screen(make_session(profile, quirks, pit_hz)))
+    if profile or quirks or pit_hz:
+        stop("timerlab: --profile, --quirk and --pit-hz belong to the screen; a script says them in its head")
+
+
+def open_screen(session: Session, lesson: Lesson | None = None) -> int:
+    """The screen, where there is a terminal to show it in."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        stop("timerlab: the screen needs a terminal, and this is none: `timerlab run SCRIPT` works without one")
+    from timerlab.views import run
+
+    return run(session, lesson)
+
+
+@main.command()
+@click.argument("name")
+def play(name: str) -> None:
+    """Open the screen with a preset or script, to be played line by line."""
+    from timerlab.errors import CommandError
+    from timerlab.lesson import open_lesson
+
+    try:
+        lesson = open_lesson(name)
+    except CommandError as error:
+        stop(str(error))
+    sys.exit(open_screen(lesson.session, lesson))
+
+
+@main.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a preset.")
+def list_presets(as_json: bool) -> None:
+    """Tell the presets: lessons, demos and captured boots."""
+    from timerlab.index import presets
+
+    found = presets()
+    width = max((len(preset.name) for preset in found), default=0)
+    for preset in found:
+        if as_json:
+            say(
+                json.dumps(
+                    {"name": preset.name, "title": preset.title, "about": preset.about, "profile": preset.profile}
+                )
+            )
+        else:
+            say(f"{preset.name:<{width}}  {preset.title}")
+
+
+def read_script(name: str) -> Lesson:
+    """A script that is whole and well-formed, or out with where it is not."""
+    from timerlab.errors import CommandError
+    from timerlab.lesson import Lesson, open_lesson
+
+    try:
+        return Lesson(sys.stdin.read(), "<stdin>") if name == "-" else open_lesson(name)
+    except CommandError as error:
+        stop(str(error))
+
+
+@main.command()
+@click.argument("script")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a command: line, text, t_ns, value, fault.")
+@click.option("-q", "--quiet", is_flag=True, help="Only what was not met.")
+def run(script: str, as_json: bool, quiet: bool) -> None:
+    """Run a preset or script (- is stdin) as fast as it goes. Exit 1 where an expect is not met,
+    2 where it cannot be read.
+    """
+    from timerlab.errors import CommandError
+
+    lesson = read_script(script)
+    unmet = 0
+    while not lesson.finished:
+        step = lesson.steps[lesson.at]
+        try:
+            result = lesson.next()
+        except CommandError as error:
+            stop(str(error))
+        assert result is not None
+        unmet += not result.ok
+        if step.action is None:
+            continue
+        if as_json:
+            say(json.dumps(_record(step.number, step.text, lesson.session.now, result)))
+        elif not quiet or not result.ok:
+            _tell(lesson.session.now, step.text, result)
+    if unmet and not as_json:
+        say(f"{unmet} not met")
+    sys.exit(UNMET if unmet else OK)
+
+
+def _record(line: int, text: str, t_ns: int, result: Result) -> dict[str, Any]:
+    return {
+        "line": line,
+        "text": text,
+        "t_ns": t_ns,
+        "value": result.value,
+        "fault": result.fault,
+        "ok": result.ok,
+        "result": result.text,
+    }
+
+
+def _tell(now: int, text: str, result: Result) -> None:
+    from timerlab.text import stamp
+
+    if text.startswith("note"):
+        say(f"{result.text}")
+        return
+    say(f"{stamp(now):>16} › {text}")
+    sign = "=" if result.ok else "!"
+    for line in result.text.splitlines():
+        say(f"{'':>16} {sign} {line}")
+
+
+@main.command()
+@click.argument("script")
+def check(script: str) -> None:
+    """Read a script without running it, and say whether it is well-formed."""
+    from timerlab.text import plural
+
+    lesson = read_script(script)
+    say(
+        f"{script}: {plural(len(lesson.steps), 'line')}, {plural(lesson.total, 'expectation')}, "
+        f"profile {lesson.session.options.profile}"
+    )
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
+def explain(words: tuple[str, ...]) -> None:
+    """Say bit by bit what a command or a value does, e.g. `explain outb 43h b6h`, `explain 36h as pit.cmd`, `explain
+    odd_mode3`.
+    """
+    from timerlab.errors import CommandError
+    from timerlab.session import Session
+
+    line = "explain " + " ".join(words)
+    try:
+        say(Session().do(line).text)
+    except CommandError as error:
+        stop(f"{line}\n{' ' * (error.column - 1)}{'^' * error.length}\n{error}")
+
+
+@main.command()
+@click.argument("trace")
+@click.option("--profile", default="qemu", show_default=True, help="What the reads are compared with.")
+@click.option("--skip-bad", is_flag=True, help="Pass over lines that cannot be read.")
+@click.option("--json", "as_json", is_flag=True, help="Each difference and then the counts, as JSON lines.")
+def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
+    """Play a QEMU trace's timer accesses at their times and compare every read. Exit 1 where one differs."""
+    from timerlab.commands.script import ReplayTrace
+    from timerlab.errors import CommandError
+
+    session = make_session(profile, (), None)
+    job = session.perform(ReplayTrace(trace, skip_bad))
+    start = time.perf_counter()
+    tally = None
+    try:
+        while not job.finished:
+            progress = job.step()
+            tally = session.feed.tally if session.feed else tally
+            if sys.stderr.isatty() and not job.finished:
+                click.echo(f"\r{progress.text}\x1b[K", nl=False, err=True)
+    except CommandError as error:
+        stop(str(error).removesuffix("  --skip-bad passes over such lines"))
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+    seconds = time.perf_counter() - start
+    assert job.result is not None and tally is not None
+    _tell_replay(trace, tally, seconds, as_json)
+    sys.exit(UNMET if job.result.value else OK)
+
+
+def _tell_replay(trace: str, tally: Tally, seconds: float, as_json: bool) -> None:
+    from timerlab.replay import differing_words
+    from timerlab.text import count
+
+    if as_json:
+        for access, value in tally.differing:
+            place = {"line": access.line, "t_ns": access.t_ns, "device": access.device, "address": access.address}
+            say(json.dumps({**place, "expected": access.value, "value": value}))
+        devices = {name: counts.as_dict() for name, counts in sorted(tally.devices.items())}
+        say(json.dumps({"trace": trace, "devices": devices, "seconds": round(seconds, 3)}))
+        return
+    for access, value in tally.differing:
+        say(differing_words(access, value))
+    say(f"{'device':<12}{'equal':>10}{'different':>11}{'given':>8}{'unmodelled':>12}")
+    for name, counts in sorted(tally.devices.items()):
+        say(
+            f"{name:<12}{count(counts.equal):>10}{count(counts.different):>11}{count(counts.given):>8}{count(counts.unmodelled):>12}"
+        )
+    say(f"{seconds:.2f} s")

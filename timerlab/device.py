@@ -1,0 +1,55 @@
+"""What a chip is to the engine.
+
+A chip's whole state is one slots dataclass of ints, bools, enums and tuples (its parts may be such dataclasses too).
+It is brought to the present by `sync`, in closed form, and puts on its lines what happened meanwhile. Everything
+that only looks works on a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from timerlab.regs import Reg
+
+State = tuple[Any, ...]
+"""A chip's state as plain data."""
+
+
+class Device:
+    """A chip. `now` is always a virtual time in ns, and never earlier than in the call before."""
+
+    name: ClassVar[str]
+    regs: ClassVar[tuple[Reg, ...]] = ()
+
+    def sync(self, now: int) -> None:
+        """Bring the chip to `now`, and its edges onto its lines."""
+        raise NotImplementedError
+
+    def next_event(self, now: int) -> Iterator[tuple[int, str]]:
+        """For each line that the chip drives, the ns of its next edge after `now` and the line's name."""
+        raise NotImplementedError
+
+    def read(self, port: int, now: int) -> int:
+        """The byte that a read of `port` gives, with all that a read does to the chip."""
+        raise NotImplementedError
+
+    def write(self, port: int, value: int, now: int) -> None:
+        """Take a byte written to `port`."""
+        raise NotImplementedError
+
+    def reset(self, now: int) -> None:
+        """Hardware reset: to the power-on state, at `now`."""
+        raise NotImplementedError
+
+    def peek(self, now: int) -> dict[str, Any]:
+        """Everything that can be seen of the chip at `now`, by name; nothing is stored."""
+        raise NotImplementedError
+
+    def snapshot(self) -> State:
+        """The state as plain data."""
+        raise NotImplementedError
+
+    def restore(self, state: State) -> None:
+        """Take back a state that `snapshot` gave."""
+        raise NotImplementedError

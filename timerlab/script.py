@@ -1,0 +1,157 @@
+"""The one text format, `*.timerlab`: presets, lessons and saved sessions.
+
+A head of `#: key = value` lines, then one command a line; `@<ns>` before a command lets time pass to that moment
+first, and stands alone where nothing follows. The head is the only place for the profile and the options; `KEYS`
+lists what it may say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+
+from timerlab.command import Action
+from timerlab.commands import parse
+from timerlab.commands.verb import Words
+from timerlab.errors import CommandError, ScriptError
+
+SUFFIX = ".timerlab"
+OPTION_KEYS = ("profile", "quirks", "pit_hz", "vcpus", "guest", "start")
+KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "rate")
+"""What a head may say: the version that wrote it, the session's options, and what a lesson needs."""
+
+_HEAD = re.compile(r"#:\s*(?P<key>[a-z_]+)\s*=\s*(?P<value>.*?)\s*$")
+_AT = re.compile(r"(?P<indent>\s*)@(?P<ns>[0-9]+)(?=\s|$)")
+MAX_NS = 10**22
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that does something: its number, the moment to wait for (or None), the action (or None), and the text."""
+
+    number: int
+    at_ns: int | None
+    action: Action | None
+    text: str
+
+
+@dataclass(slots=True)
+class Script:
+    """A script that was read: its head and its lines."""
+
+    name: str
+    head: dict[str, str] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    folder: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        return self.head.get("title", Path(self.name).name.removesuffix(SUFFIX))
+
+    def options(self) -> dict[str, object]:
+        """The keyword arguments for a Session; ValueError for one that makes no sense."""
+        return head_options(self.head)
+
+
+def head_options(head: Mapping[str, str]) -> dict[str, object]:
+    """The head's options, typed."""
+    options: dict[str, object] = {}
+    for key in OPTION_KEYS:
+        if key not in head:
+            continue
+        value = head[key]
+        if key == "quirks":
+            pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
+            options[key] = {name: chosen for name, _, chosen in pairs}
+        elif key == "pit_hz":
+            try:
+                options[key] = Fraction(value)
+            except (ValueError, ZeroDivisionError):
+                raise ValueError(f"pit_hz = {value} is not a number or a fraction") from None
+        elif key == "vcpus":
+            if not value.isdigit():
+                raise ValueError(f"vcpus = {value} is not a number")
+            options[key] = int(value)
+        else:
+            options[key] = value
+    return options
+
+
+def read_head(text: str, name: str) -> dict[str, str]:
+    """The head of a script; ScriptError for a key that there is not."""
+    head: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("#:"):
+            continue
+        match = _HEAD.match(line)
+        if match is None:
+            raise ScriptError(name, CommandError("a head line is `#: key = value`", 1, line=number, length=len(line)))
+        if match["key"] not in KEYS:
+            message = f"no key {match['key']}: {', '.join(KEYS)}"
+            raise ScriptError(
+                name, CommandError(message, match.start("key") + 1, line=number, length=len(match["key"]))
+            )
+        head[match["key"]] = match["value"]
+    return head
+
+
+def read_lines(text: str, name: str, words: Words) -> list[Line]:
+    """All commands of a script, parsed; ScriptError at the first that cannot be read."""
+    lines: list[Line] = []
+    last = 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        if raw.startswith("#"):
+            continue
+        at_ns, rest, column = None, raw, 1
+        try:
+            match = _AT.match(raw)
+            if match is not None:
+                at_ns = int(match["ns"])
+                if at_ns > MAX_NS:
+                    raise CommandError(f"@{at_ns} is beyond a thousand years", match.start("ns"))
+                if at_ns < last:
+                    raise CommandError(
+                        f"@{at_ns} is before @{last} of a line above", match.start("ns"), length=len(match["ns"]) + 1
+                    )
+                last = at_ns
+                rest, column = raw[match.end() :], match.end() + 1
+            elif raw.lstrip().startswith("@"):
+                raise CommandError("@ wants a moment in ns after it: @1500", raw.index("@") + 1)
+            action = parse(rest, words, column)
+        except CommandError as error:
+            error.line = number
+            raise ScriptError(name, error) from None
+        if action is not None or at_ns is not None:
+            lines.append(Line(number, at_ns, action, rest.strip()))
+    return lines
+
+
+def find(name: str) -> tuple[str, str, str]:
+    """(text, name, folder) of a preset or a file; OSError, or CommandError for a name that is neither."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path.read_text(encoding="utf-8"), str(path), str(path.parent)
+    bare = name.removesuffix(SUFFIX)
+    if bare == Path(bare).name:
+        preset = resources.files("timerlab.presets") / (bare + SUFFIX)
+        if preset.is_file():
+            return preset.read_text(encoding="utf-8"), name, ""
+    raise CommandError(f"no file and no preset {name}: `timerlab list` tells the presets", 1, length=len(name))
+
+
+def trace_path(name: str, folder: str) -> str:
+    """Where a trace is: beside the script, as given, or among the presets; CommandError where it is not."""
+    for place in (Path(folder) / name, Path(name).expanduser()):
+        if place.is_file():
+            return str(place)
+    if name == Path(name).name:
+        preset = resources.files("timerlab.presets") / name
+        with resources.as_file(preset) as found:
+            if found.is_file():
+                return str(found)
+    raise CommandError(f"no trace {name}", 1, length=len(name))

@@ -1,0 +1,162 @@
+"""QEMU's traces of timer accesses, read line by line.
+
+A line is a head, an event's name and its words. The head is virtual time in ns (`36887746204 `), or what QEMU's log
+backend writes, host time (`10372@1763640000.123456:`), which is counted from the first line. Only
+`memory_region_ops_read` and `_write` are accesses; other well-formed events, and a last line that begins with `END`,
+are passed over. What a device does by itself (`cpu -1`, interrupt messages of the APIC) is no stimulus and is passed
+over too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import IO, NamedTuple
+
+from timerlab.errors import CommandError, ScriptError
+
+_NAMES = """
+    pit pcspk rtc rtc-index hpet acpi-tmr acpi-evt acpi-cnt acpi-gpe0 apic-msi kvm-apic-msi pic elcr ioapic
+    kvm-pit kvm-pic kvm-elcr kvm-ioapic kvmvapic
+"""
+KNOWN = frozenset(_NAMES.split())
+"""QEMU's names of the devices that a timer trace may hold; those without a model here are counted and not executed."""
+
+MSI_WRITES = 0xFEE0_1000
+_ACCESS = re.compile(
+    r"memory_region_ops_(read|write) cpu (-?\d+) (?:mr 0x[0-9a-f]+ )?addr 0x([0-9a-f]+) value 0x([0-9a-f]+) "
+    r"size ([1248]) name '([^']*)'"
+)
+_HEAD = re.compile(r"(?:(\d{1,19}) |\d+@(\d{1,12})\.(\d{6}):)")
+_EVENT = re.compile(r"[a-z_][a-z0-9_]*(?:\s.*)?$")
+
+
+class Access(NamedTuple):
+    """One access: when, what, and what QEMU answered. `size` is in bits, `line` counts from 1 in the file."""
+
+    t_ns: int
+    read: bool
+    address: int
+    value: int
+    size: int
+    device: str
+    line: int
+
+
+@dataclass(slots=True)
+class Trace:
+    """A trace in memory: its accesses in order, and the lines that were passed over as bad (their number and what is
+    wrong).
+    """
+
+    name: str
+    accesses: list[Access] = field(default_factory=list)
+    bad: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def end_ns(self) -> int:
+        """When its last access was."""
+        return self.accesses[-1].t_ns if self.accesses else 0
+
+
+def parse_line(text: str, origin: int | None) -> tuple[int, Access | None, int | None]:
+    """(time, access or None, origin of host time) of a line; ValueError says what is wrong with it."""
+    head = _HEAD.match(text)
+    if head is None:
+        raise ValueError("does not begin with a time in ns, or with pid@seconds.micros:")
+    if head[1] is not None:
+        t_ns = int(head[1])
+    else:
+        host = int(head[2]) * 1_000_000_000 + int(head[3]) * 1_000
+        origin = host if origin is None else origin
+        t_ns = host - origin
+    rest = text[head.end() :]
+    if not rest.startswith("memory_region_ops_"):
+        if not _EVENT.match(rest) and not rest.startswith("END"):
+            raise ValueError("holds no event after its time")
+        return t_ns, None, origin
+    match = _ACCESS.match(rest)
+    if match is None:
+        raise ValueError("is an access that cannot be read: cpu, addr, value, size and name are wanted")
+    kind, cpu, address, value, size, device = match.groups()
+    if device not in KNOWN:
+        raise ValueError(f"names an unknown device '{device}'")
+    place, bits = int(address, 16), int(size) * 8
+    if cpu == "-1" or (device.endswith("apic-msi") and kind == "write" and (place >= MSI_WRITES or not place & 0xFFF)):
+        return t_ns, None, origin
+    return t_ns, Access(t_ns, kind == "read", place, int(value, 16) & (1 << bits) - 1, bits, device, 0), origin
+
+
+class Reader:
+    """Reads a trace in slices; `trace` is whole when `lines` is exhausted.
+
+    A bad line raises ScriptError with file, line and column, or is noted in `trace.bad` if `skip_bad`.
+    """
+
+    def __init__(self, path: str, skip_bad: bool = False) -> None:
+        self.path = path
+        self.skip_bad = skip_bad
+        self.trace = Trace(PurePath(path).name)
+
+    def lines(self) -> Iterator[int]:
+        """Reads the file; yields the number of each line that was read. OSError where it cannot be opened."""
+        number, last, origin = 0, 0, None
+        with self._open() as file:
+            try:
+                for number, text in enumerate(file, 1):
+                    if text.isspace() or text.startswith("END"):
+                        continue
+                    try:
+                        t_ns, access, origin = parse_line(text, origin)
+                        if t_ns < last:
+                            raise ValueError(f"is at {t_ns} ns, before the line above it at {last} ns")
+                    except ValueError as error:
+                        self._bad(number, str(error))
+                        continue
+                    last = t_ns
+                    if access is not None:
+                        self.trace.accesses.append(access._replace(line=number))
+                    yield number
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                what = (
+                    "the gzip file is cut off here"
+                    if isinstance(error, EOFError)
+                    else f"the gzip file is damaged here: {error}"
+                )
+                self._bad(number + 1, what, whole=True)
+
+    def _open(self) -> IO[str]:
+        with open(self.path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if packed:
+            return gzip.open(self.path, "rt", encoding="utf-8", errors="replace")
+        return open(self.path, encoding="utf-8", errors="replace")
+
+    def _bad(self, number: int, what: str, whole: bool = False) -> None:
+        message = what if whole else f"this line {what}"
+        if not self.skip_bad:
+            raise ScriptError(self.path, CommandError(message, 1, line=number))
+        self.trace.bad.append((number, message))
+
+
+_CACHE: dict[tuple[str, float, bool], Trace] = {}
+KEPT_TRACES = 4
+
+
+def load_trace(path: str, skip_bad: bool = False) -> Iterator[int | Trace]:
+    """Line numbers as a trace is read, and at the end the `Trace`; one that did not change since is not read twice.
+    OSError, ScriptError.
+    """
+    key = (os.path.realpath(path), os.stat(path).st_mtime, skip_bad)
+    if key not in _CACHE:
+        reader = Reader(path, skip_bad)
+        yield from reader.lines()
+        while len(_CACHE) >= KEPT_TRACES:
+            del _CACHE[next(iter(_CACHE))]
+        _CACHE[key] = reader.trace
+    yield _CACHE[key]

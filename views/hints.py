@@ -1,0 +1,102 @@
+"""The key row: at most six keys that work now; the last one, the way to help or out, is never dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+
+from timerlab.views.bar import Bar, Spans, joined
+from timerlab.views.keys import BY_NAME
+from timerlab.views.rows import width_of
+
+MOST = 6
+"""Hints in the row."""
+
+Hint = tuple[str, str]
+"""The key as printed, and what it does."""
+
+
+def hint(name: str, words: str = "") -> Hint:
+    """The hint of an action of the table, with other words where they say more."""
+    action = BY_NAME[name]
+    return action.sign, words or action.hint
+
+
+def panel_hints(wide: bool, running: bool, past: bool, busy: bool, lesson: bool) -> list[Hint]:
+    """The hints while a panel has the focus."""
+    if busy:
+        return [hint("prompt"), hint("out", "stop it, nothing is lost")]
+    if past:
+        play = hint("run", "pause" if running else "play on")
+        return [play, hint("next"), hint("back"), hint("goto"), hint("to_end"), _help(wide)]
+    if lesson:
+        return [
+            hint("run", "pause" if running else "play"),
+            hint("note_next", "next note"),
+            hint("show_me"),
+            hint("restart"),
+            hint("close_lesson"),
+            _help(wide),
+        ]
+    return [
+        hint("run", "pause" if running else "run"),
+        hint("next", "next event" if wide else "next"),
+        hint("back"),
+        hint("panel_next"),
+        hint("goto"),
+        _help(wide),
+    ]
+
+
+def _help(wide: bool) -> Hint:
+    return hint("help", "all keys" if wide else "keys")
+
+
+def prompt_hints(verb: str, error: bool, taken: str, listed: bool, busy: bool) -> list[Hint]:
+    """The hints while the prompt has the focus: nothing that is a letter."""
+    if busy:
+        return [hint("close", "stop it, nothing is lost")]
+    aid = hint("help_typed", f"help {verb}".strip())
+    if error:
+        take = [hint("take", f"take {taken}")] if taken else []
+        return [*take, hint("clear"), aid, hint("close", "panels")]
+    row = [hint("submit"), hint("take"), hint("older"), hint("history")]
+    return [*row, hint("close", "close" if listed else "panel"), aid]
+
+
+def spans(hints: Sequence[Hint], width: int) -> Spans:
+    """As many of `hints` as fit, the last one always among them."""
+    kept = [*hints[: MOST - 1], hints[-1]] if len(hints) > MOST else list(hints)
+
+    def row() -> Spans:
+        return joined([[(key, "interactive!"), (f" {words}", "label")] for key, words in kept], 3)
+
+    while len(kept) > 1 and width_of(row()) > width:
+        del kept[-3 if len(kept) > 2 and kept[-2][0] == "esc" else -2]
+    return row()
+
+
+class Hints(Bar):
+    """The row itself."""
+
+    def show(self, hints: Sequence[Hint]) -> None:
+        """Draw `hints`."""
+        self.hints = list(hints)
+        self.put([spans(hints, self.size.width)])
+
+    def on_resize(self) -> None:
+        """Draw again at the new width."""
+        self.show(getattr(self, "hints", []) or [("?", "keys")])
+
+    async def on_click(self, event: events.Click) -> None:
+        """A click on a hint presses its key."""
+        at = 0
+        for key, words in self.hints:
+            end = at + len(key) + len(words) + 1
+            if at <= event.x < end:
+                for action in BY_NAME.values():
+                    if action.sign == key:
+                        await self.run_action(f"app.act('{action.name}')")
+                        return
+            at = end + 3

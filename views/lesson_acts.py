@@ -1,0 +1,105 @@
+"""What the lesson keys do: open, go on, go back, show, restart, leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from timerlab.errors import CommandError
+from timerlab.lesson import open_lesson
+from timerlab.views.decoding import result_spans
+from timerlab.views.player import NotePanel, Player
+
+if TYPE_CHECKING:
+    from timerlab.views.app import TimerlabApp
+
+
+class LessonActs:
+    """The actions of `TimerlabApp` that move a lesson."""
+
+    @property
+    def me(self) -> TimerlabApp:
+        """This app, by its whole type."""
+        return self  # type: ignore[return-value]
+
+    def load(self, name: str) -> None:
+        """Open a lesson or a saved session in the player. Raises CommandError."""
+        self.start_lesson(Player(open_lesson(name)))
+
+    def start_lesson(self, player: Player) -> None:
+        """Play a lesson: its session becomes the screen's."""
+        me = self.me
+        me.player = player
+        me.view.lesson = me.view.note = True
+        self.advance_lesson(player.begin)
+
+    def advance_lesson(self, move: Callable[[], Any]) -> None:
+        """Move the lesson, show where it is then and what its last line gave."""
+        me = self.me
+        player = me.player
+        if player is None:
+            return
+        before = (player.lesson, player.lesson.at)
+        try:
+            result = move()
+        except CommandError as error:
+            player.playing = False
+            me.composer.say([("! ", "fault"), (str(error), "text")])
+            result = None
+        if player.session is not me.runner.session:
+            me.runner.attach(player.session)
+            me.camera.aim(player.session, me.runner.pacer)
+            me.composer.session = player.session
+        if (player.lesson, player.lesson.at) != before or result is not None:
+            me.runner.pacer.resync()
+            note = me.panels["note"]
+            assert isinstance(note, NotePanel)
+            note.tell(player)
+            if result is not None:
+                me.composer.say(result_spans(result.text, result.fault, result.ok))
+        me.relayout()
+        me.call_after_refresh(me.redraw)
+        me.wake()
+
+    def _lesson(self, move: Callable[[Player], Any]) -> None:
+        player = self.me.player
+        if player is None:
+            self.me.say("no lesson is open: type load and a name")
+            return
+        player.playing = False
+        self.advance_lesson(lambda: move(player))
+
+    def act_note_next(self) -> None:
+        """On to the next note."""
+        self._lesson(Player.to_note)
+
+    def act_note_back(self) -> None:
+        """Back to the note before."""
+        self._lesson(Player.back)
+
+    def act_show_me(self) -> None:
+        """Run the next line."""
+        self._lesson(Player.step)
+
+    def act_restart(self) -> None:
+        """Start again."""
+        self._lesson(Player.restart)
+
+    def act_notes(self) -> None:
+        """Show or hide the text."""
+        me = self.me
+        if me.player is not None:
+            me.view.note = not me.view.note
+            me.relayout()
+            me.call_after_refresh(me.redraw)
+
+    def act_close_lesson(self) -> None:
+        """The session goes on without the lesson."""
+        me = self.me
+        if me.player is not None:
+            me.player = None
+            me.view.lesson = me.view.note = False
+            if isinstance(me.focused_panel, NotePanel):
+                me.action_show("pit")
+            me.relayout()
+            me.call_after_refresh(me.redraw)

@@ -1,0 +1,55 @@
+"""The tab row: every panel that has a key, which of them are seen, and which hidden one has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from textual import events
+
+from timerlab.views.bar import Bar, Spans
+
+Tab = tuple[str, str, str]
+"""A panel's key, widget id and name."""
+
+
+def spans(tabs: Sequence[Tab], width: int, focus: str, shown: Collection[str], marked: Collection[str]) -> Spans:
+    """The row: the focused panel on the selection's colour, shown ones bold, hidden ones muted with their mark."""
+    gap = 2 if width >= 120 else 1
+    row: Spans = []
+    for index, (key, panel, name) in enumerate(tabs):
+        star = "*" if panel == focus else ""
+        row.append((" " * ((gap if index else 1) - 1), "text"))
+        row.append((" ", "text" + star))
+        row.append((key, "interactive!" + star))
+        row.append((f" {name}", ("strong" if panel in shown else "label") + star))
+        row.append(("•" if panel in marked and panel not in shown else " ", "changed" + star))
+    return row
+
+
+def panel_at(tabs: Sequence[Tab], x: int, width: int) -> str | None:
+    """The panel whose tab is at column `x`."""
+    at = 0
+    gap = 2 if width >= 120 else 1
+    for index, (key, panel, name) in enumerate(tabs):
+        end = at + (gap if index else 1) + len(f"{key} {name} ")
+        if at <= x < end:
+            return panel
+        at = end
+    return None
+
+
+class Tabs(Bar):
+    """The row itself."""
+
+    tabs: Sequence[Tab] = ()
+
+    def show(self, tabs: Sequence[Tab], focus: str, shown: Collection[str], marked: Collection[str]) -> None:
+        """Draw the tabs."""
+        self.tabs = tabs
+        self.put([spans(tabs, self.size.width, focus, shown, marked)])
+
+    async def on_click(self, event: events.Click) -> None:
+        """A click shows the panel."""
+        panel = panel_at(self.tabs, event.x, self.size.width)
+        if panel is not None:
+            await self.run_action(f"app.show('{panel}')")
