@@ -146,7 +146,7 @@ def _tried(machine: Machine, action: Instant, horizon: int) -> str:
 def _sought(machine: Machine, action: Long, horizon: int) -> str:
     """What a search says when it is tried on a copy, if it takes few steps."""
     trial = cast("Session", Trial(trial_of(machine), horizon))
-    work = action.work(trial, Entry(0, machine.now, machine.now, action))
+    work = action.work(trial, Entry(0, machine.now, machine.now, action), None)
     try:
         next(work)
         work.send(TRIAL_STEPS)

@@ -238,11 +238,9 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     session = make_session(profile, (), None)
     job = session.perform(ReplayTrace(trace, skip_bad))
     start = time.perf_counter()
-    tally = None
     try:
         while not job.finished:
             progress = job.step()
-            tally = session.feed.tally if session.feed else tally
             if sys.stderr.isatty() and not job.finished:
                 click.echo(f"\r{progress.text}\x1b[K", nl=False, err=True)
     except CommandError as error:
@@ -250,6 +248,7 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
     seconds = time.perf_counter() - start
+    tally = session.feeder.tally
     assert job.result is not None and tally is not None
     _tell_replay(trace, tally, seconds, as_json)
     sys.exit(UNMET if job.result.value else OK)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from timerlab.machine import Machine
@@ -81,7 +81,11 @@ class Instant(Action):
 class Long(Action):
     """An action that may take long."""
 
-    def work(self, session: Session, entry: Entry) -> Work:
+    def prepare(self, session: Session) -> Generator[Progress, int, Any]:
+        """Get ready what `work` will need, and change nothing; CommandError where it cannot be had."""
+        yield from ()
+
+    def work(self, session: Session, entry: Entry, ready: Any) -> Work:
         """Carry it out in steps; whatever it has done when it is stopped stays done."""
         raise NotImplementedError
 

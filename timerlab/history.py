@@ -69,6 +69,7 @@ class History:
         self.played: dict[int, Played] = {}
         self._checkpoints = [Checkpoint(0, 0, machine.snapshot())]
         self._fed = 0
+        self._open: Entry | None = None
 
     # -- where we are
 
@@ -80,7 +81,7 @@ class History:
     @property
     def past(self) -> bool:
         """Whether something of the log lies ahead."""
-        return self.position < len(self.entries)
+        return self.position < len(self.entries) - (self._open is not None)
 
     # -- writing
 
@@ -91,21 +92,18 @@ class History:
         now = self.machine.now
         entry = Entry(len(self.entries), now, now, action, typed)
         self.entries.append(entry)
+        self._open = entry
         return entry
 
     def close(self, entry: Entry, result: Result | None = None) -> None:
         """End the entry at the present."""
         entry.end_ns = self.machine.now
         entry.result = result
+        self._open = None
         self.position = len(self.entries)
         self._fed = 0
         if self.position - self._checkpoints[-1].position >= EVERY:
             self._checkpoints.append(Checkpoint(self.position, 0, self.machine.snapshot()))
-
-    def undo(self, entry: Entry) -> None:
-        """Take back an entry that came to nothing."""
-        self.entries.remove(entry)
-        self.played.pop(entry.index, None)
 
     def advance(self, to: int) -> None:
         """Paced time: extends the last entry if it is such, or begins one."""
@@ -116,6 +114,7 @@ class History:
             if to == self.machine.now:
                 return
             last = self.open(Advance())
+            self._open = None
         elif self._checkpoints[-1].position == len(self.entries) and self._checkpoints[-1].snapshot.now == last.end_ns:
             # the entry is about to grow past a checkpoint that was taken at its end
             self._checkpoints.pop()

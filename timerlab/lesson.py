@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timerlab import script
+from timerlab import saving, script
 from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.session import Session
@@ -67,7 +67,7 @@ class Lesson:
         if self.finished:
             return None
         index, note = self.at, self.is_note(self.at)
-        result = self.session.play_line(self.steps[index], self.name) or Result()
+        result = saving.play_line(self.session, self.steps[index], self.name) or Result()
         if note:
             follows = index and self.is_note(index - 1)
             self.note = f"{self.note}\n{result.text}" if follows else result.text
@@ -102,7 +102,7 @@ class Lesson:
         return self.session
 
     def _fresh(self) -> Session:
-        session = Session.from_head(self.head, self.name)
+        session = saving.from_head(Session, self.head, self.name)
         session.folder = self._folder
         return session
 

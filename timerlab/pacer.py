@@ -64,7 +64,7 @@ class Pacer:
         self._owed += passed * session.rate
         while self._owed >= 1 and session.running:
             whole = int(self._owed)
-            step = whole if session.feed is None else max(1, whole // SLICE)
+            step = max(1, whole // SLICE) if session.feeder.at_work else whole
             until = session.run_until
             if until is not None and session.now + step >= until:
                 step = max(0, until - session.now)

@@ -12,27 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from timerlab import assist, script
+from timerlab import assist, saving
 from timerlab.assist import Completion, Decode
 from timerlab.bus import check_access
 from timerlab.command import LATE, Action, Entry, Instant, Job, Long, Result, Work
 from timerlab.commands import io, parse
-from timerlab.commands.script import ReplayTrace
 from timerlab.commands.time import Skip
 from timerlab.commands.verb import Words
-from timerlab.errors import CommandError, ScriptError
+from timerlab.errors import CommandError
 from timerlab.events import Event, events
+from timerlab.feeding import Feeder
 from timerlab.helptext import help_text
-from timerlab.history import Advance, History, Played
+from timerlab.history import History
 from timerlab.line import Wave, edge_after
 from timerlab.machine import Config, Machine
-from timerlab.replay import Feed
 from timerlab.tokens import strip_comment
-from timerlab.trace import Trace
 from timerlab.units import LONGEST_NS, Span, parse_time
 
 HORIZON_NS = 3600 * 1_000_000_000
@@ -49,13 +45,6 @@ class Options:
     start: str
     pit_hz: Fraction
     quirks: dict[str, str]
-
-
-def _version() -> str:
-    try:
-        return version("timerlab")
-    except PackageNotFoundError:
-        return "0"
 
 
 class Session:
@@ -88,7 +77,6 @@ class Session:
         config = Config(profile, None if pit_hz is None else Fraction(pit_hz), tuple(sorted((quirks or {}).items())))
         self.machine = Machine(config)
         self.history = History(self.machine)
-        self._given = {"profile": profile, "quirks": quirks, "pit_hz": pit_hz, "start": start}
         self.options = Options(profile, vcpus, guest, start, config.hz, dict(self.machine.quirks))
         self.head: dict[str, str] = {}
         self.folder = ""
@@ -99,8 +87,8 @@ class Session:
         self.paced = False
         self.quitting = False
         self.stops = 0
-        self.feed: Feed | None = None
-        self._feed_entry: Entry | None = None
+        self.feeder = Feeder(self.history)
+        self._job: Job | None = None
         self._words: Words | None = None
 
     # -- time and log
@@ -156,42 +144,46 @@ class Session:
         return self.begin(text).finish()
 
     def perform(self, action: Action, typed: str = "") -> Job:
-        """Start an action; instant ones are done when this returns."""
-        self.stops += 1
+        """Start an action; instant ones are done when this returns. A job that is still at work is stopped first."""
         if isinstance(action, Long):
-            if self.feed is not None:
-                self.end_feed()
-            entry = self.history.open(action, typed)
-            return Job(self._work(action, entry))
+            self.settle()
+            self._job = Job(self._work(action, typed))
+            return self._job
         assert isinstance(action, Instant)
         if not action.logged:
+            self.stops += 1
             return Job(result=action.run(self))
-        if self.feed is not None:
-            self.end_feed()
+        self.settle()
         entry = self.history.open(action, typed)
-        try:
-            result = action.run(self)
-        except CommandError:
-            self.history.undo(entry)
-            raise
+        result = action.run(self)
         self.history.close(entry, result)
         return Job(result=result)
 
-    def _work(self, action: Long, entry: Entry) -> Work:
-        """A long action with its entry kept true to what was done, however it ends."""
+    def _work(self, action: Long, typed: str) -> Work:
+        """A long action: what it needs is got ready before anything changes; its entry tells what was done, however
+        it ends.
+        """
+        ready = yield from action.prepare(self)
+        entry = self.history.open(action, typed)
         try:
-            result = yield from action.work(self, entry)
-        except CommandError:
-            self.history.undo(entry)
-            raise
+            result = yield from action.work(self, entry, ready)
         except GeneratorExit:
-            if self._feed_entry is entry:
-                self.end_feed()
+            if self.feeder.at_work:
+                self.feeder.end()
             else:
                 self.history.close(entry, Result(text="stopped"))
             raise
         self.history.close(entry, result)
         return result
+
+    def settle(self) -> None:
+        """Before anything new: stop a job or a paced trace that is still at work. What they did stays."""
+        self.stops += 1
+        if self._job is not None:
+            job, self._job = self._job, None
+            job.cancel()
+        if self.feeder.at_work:
+            self.feeder.end()
 
     # -- the contract's verbs
 
@@ -221,23 +213,18 @@ class Session:
 
     def _write(self, port: int, value: int, width: int) -> None:
         check_access(port, width, value)
-        self._prepare()
+        self.settle()
         entry = self.history.open(io.Out(port, value, width))
         self.machine.write(port, value, width)
         self.history.close(entry)
 
     def _read(self, port: int, width: int) -> int:
         check_access(port, width)
-        self._prepare()
+        self.settle()
         entry = self.history.open(io.In(port, width))
         value = self.machine.read(port, width)
         self.history.close(entry, Result(value))
         return value
-
-    def _prepare(self) -> None:
-        self.stops += 1
-        if self.feed is not None:
-            self.end_feed()
 
     def skip(self, time: int | str) -> None:
         """Let `time` ns, or a time such as "10ms" or "100pit", pass; ValueError for less than none."""
@@ -258,7 +245,7 @@ class Session:
         self._skip(Span(ns - self.now))
 
     def _skip(self, span: Span) -> None:
-        self._prepare()
+        self.settle()
         entry = self.history.open(Skip(span))
         self.machine.advance(span.after(self.now, self.machine.board.clocks))
         self.history.close(entry)
@@ -287,8 +274,7 @@ class Session:
         """
         if ns < 0:
             raise ValueError(f"{ns} ns is before power-on")
-        self.stops += 1
-        self.pause_feed()
+        self.settle()
         if ns <= self.history.end_ns:
             self.history.travel(ns)
         else:
@@ -299,14 +285,12 @@ class Session:
         """Go to where entry `index` of the log was just done; IndexError where there is none."""
         if not 0 <= index < len(self.log):
             raise IndexError(f"no entry {index}")
-        self.stops += 1
-        self.pause_feed()
+        self.settle()
         self.history.travel_to_entry(index + 1)
 
     def back(self) -> Entry | None:
         """Go back one stop, to before the last entry that was begun; the entry, or None at the beginning."""
-        self.stops += 1
-        self.pause_feed()
+        self.settle()
         position = self.position
         half = self.past and self.now > self.log[position].t_ns
         if not half and not position:
@@ -318,7 +302,7 @@ class Session:
 
     def to_end(self) -> None:
         """Go to the end of the log."""
-        self.stops += 1
+        self.settle()
         if self.past:
             self.history.travel_to_entry(len(self.log))
 
@@ -326,18 +310,13 @@ class Session:
 
     def pass_time(self, to: int) -> None:
         """Let paced time pass up to moment `to`. In the past this plays what is recorded, and goes on from its end."""
+        if self._job is not None and not self._job.finished:
+            return
         if self.past:
             self.history.travel(min(to, self.history.end_ns))
             if to <= self.history.end_ns:
                 return
-        if self.feed is not None and self._feed_entry is not None:
-            self.feed.play(self.machine, 1 << 62, until=to)
-            if not self.feed.over:
-                self.machine.advance(to)
-                self.history.fed(self._feed_entry, self.feed.at)
-                return
-            self.end_feed()
-        if to > self.now:
+        if not self.feeder.pass_time(to) and to > self.now:
             self.history.advance(to)
 
     def pause(self) -> None:
@@ -346,132 +325,31 @@ class Session:
         self.run_until = None
         self.stops += 1
 
-    # -- traces
-
-    def open_feed(self, trace: Trace, entry: Entry, most: int | None) -> Feed:
-        """Begin to play a trace: at its own times where they lie ahead, from now on where they do not."""
-        first = trace.accesses[0].t_ns if trace.accesses else 0
-        offset = 0 if self.now <= first else self.now
-        self.history.played[entry.index] = Played(trace, offset, 0)
-        self.feed, self._feed_entry = Feed(trace, offset, most), entry
-        return self.feed
-
-    def fed(self, feed: Feed) -> None:
-        """A feed has come further."""
-        if self._feed_entry is not None:
-            self.history.fed(self._feed_entry, feed.at)
-
-    def close_feed(self, feed: Feed) -> Result:
-        """A feed has come to its end; what its reads were like."""
-        self.fed(feed)
-        self.feed = self._feed_entry = None
-        total = feed.tally.total()
-        bad = f"; {len(feed.trace.bad)} bad lines passed over" if feed.trace.bad else ""
-        return Result(total.different, f"{feed.tally.words()}{bad}", ok=not total.different)
-
-    def pause_feed(self) -> None:
-        """Leave a feed where it is: it is played on only from where it is the present."""
-        if self.feed is not None:
-            self.end_feed()
-
-    def end_feed(self) -> None:
-        """Stop a paced feed; what it played stays, and its entry says how much that was."""
-        feed, entry = self.feed, self._feed_entry
-        if feed is None or entry is None:
-            return
-        result = self.close_feed(feed)
-        if not feed.over and isinstance(entry.action, ReplayTrace):
-            entry.action = entry.action.limited(feed.at)
-        self.history.close(entry, result)
-
     # -- files
 
     def save(self, path: str) -> tuple[str, int]:
-        """Write the session as a script; (the path, how many entries). A file that is there is replaced whole or not at
-        all. OSError.
-        """
-        self.pause_feed()
-        target = Path(path).expanduser()
-        if not target.suffix:
-            target = target.with_suffix(script.SUFFIX)
-        lines = [f"#: {key} = {value}" for key, value in self._head().items()]
-        waiting = False
-        done = self.log[: self.position] if self.past else self.log
-        for entry in done:
-            if entry.kind == "advance":
-                waiting = True
-                continue
-            lines.append(f"@{entry.t_ns} {entry.text}" if waiting else entry.text)
-            # a replay that was stopped ends later than its last access
-            waiting = entry.kind == "replay"
-        if waiting or (self.past and self.now > (done[-1].end_ns if done else 0)):
-            lines.append(f"@{self.now}")
-        part = target.with_name(target.name + ".part")
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        os.replace(part, target)
-        return str(target), len(done)
-
-    def _head(self) -> dict[str, str]:
-        head = {
-            "timerlab": _version(),
-            **{k: v for k, v in self.head.items() if k not in ("timerlab", *script.OPTION_KEYS)},
-        }
-        head["profile"] = str(self._given["profile"])
-        quirks = self._given["quirks"]
-        if isinstance(quirks, Mapping) and quirks:
-            head["quirks"] = " ".join(f"{name}={value}" for name, value in sorted(quirks.items()))
-        if self._given["pit_hz"] is not None:
-            head["pit_hz"] = str(self._given["pit_hz"])
-        head["start"] = self.options.start
-        return head
+        """Write what was done as a script; (the path, how many entries). OSError."""
+        self.settle()
+        return saving.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Session:
         """The session that a script describes, at its end. OSError, or ScriptError with file, line and column."""
-        name = os.fspath(path)
-        text, name, folder = script.find(name)
-        head = script.read_head(text, name)
-        session = cls.from_head(head, name)
-        session.folder = folder
-        for line in script.read_lines(text, name, session.words):
-            session.play_line(line, name)
-        return session
-
-    @classmethod
-    def from_head(cls, head: Mapping[str, str], name: str) -> Session:
-        """A fresh session with a head's options; ScriptError where they make no sense."""
-        try:
-            session = cls(**script.head_options(head))  # type: ignore[arg-type]
-        except ValueError as error:
-            raise ScriptError(name, CommandError(str(error))) from None
-        session.head = dict(head)
-        return session
-
-    def play_line(self, line: script.Line, name: str) -> Result | None:
-        """Carry out a line of a script; ScriptError where it makes no sense at that place."""
-        try:
-            if line.at_ns is not None:
-                if line.at_ns < self.now:
-                    raise CommandError(f"@{line.at_ns} is in the past, it is {self.now} ns")
-                self.history.advance(line.at_ns)
-            return None if line.action is None else self.perform(line.action, line.text).finish()
-        except CommandError as error:
-            error.line = line.number
-            raise ScriptError(name, error) from None
+        return saving.load(cls, path)
 
     def become(self, name: str, column: int = 1) -> int:
-        """Turn into the session that a file describes; how many commands it holds. CommandError, and then nothing has
+        """Turn into the session that a file describes; how many entries it has. CommandError, and then nothing has
         changed.
         """
         try:
-            other = Session.load(name)
+            other = saving.load(type(self), name)
         except CommandError as error:
             raise CommandError(str(error), column, length=len(name)) from None
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"cannot read {name}: {error}", column, length=len(name)) from None
-        kept = self.stops, self.paced, self.late
-        self.__dict__.update(other.__dict__)
-        self.stops, self.paced, self.late = kept[0] + 1, kept[1], kept[2]
+        self.settle()
+        self.machine, self.history, self.feeder = other.machine, other.history, other.feeder
+        self.options, self.head, self.folder, self._words = other.options, other.head, other.folder, None
         return len(self.log)
 
     # -- waves
@@ -530,6 +408,3 @@ class Session:
     def help_text(self, topic: str | None = None) -> str:
         """Help on a topic as Markdown; CommandError for one that there is not."""
         return help_text(self.machine, topic)
-
-
-__all__ = ["Advance", "Options", "Session"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -161,24 +161,25 @@ class ReplayTrace(Long):
         """The same, over after so many accesses."""
         return replace(self, most=most, paced=False)
 
-    def work(self, session: Session, entry: Entry) -> Work:
+    def prepare(self, session: Session) -> Generator[Progress, int, Trace]:
         budget = yield Progress(0, 0, f"read {self.path}")
-        trace = None
         for found in self._read(session):
             if isinstance(found, Trace):
-                trace = found
-            elif found % max(budget, 1) == 0:
+                return found
+            if found % max(budget, 1) == 0:
                 budget = yield Progress(found, 0, f"read {self.path}: {count(found)} lines")
-        assert trace is not None
-        feed = session.open_feed(trace, entry, self.most)
+        raise AssertionError("a trace ends with itself")
+
+    def work(self, session: Session, entry: Entry, ready: Trace) -> Work:
+        feeder = session.feeder
+        feed = feeder.begin(ready, entry, self.most)
         if self.paced and session.paced:
             session.running = True
-            return Result(text=f"{trace.name}: {count(feed.total)} accesses, played at the session's rate")
+            return Result(text=f"{ready.name}: {count(feed.total)} accesses, played at the session's rate")
         while not feed.over:
-            budget = yield Progress(feed.at, feed.total, f"replay {trace.name}: {feed.tally.words()}")
-            feed.play(session.machine, budget)
-            session.fed(feed)
-        return session.close_feed(feed)
+            budget = yield Progress(feed.at, feed.total, f"replay {ready.name}: {feed.tally.words()}")
+            feeder.play(budget)
+        return feeder.end()
 
     def _read(self, session: Session) -> Iterator[int | Trace]:
         """Line numbers as the trace is read, and then the trace; CommandError where it cannot be."""

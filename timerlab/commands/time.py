@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -82,7 +82,7 @@ class Until(Long):
     def text(self) -> str:
         return f"until {self.condition}" + ("" if self.limit == DEFAULT_LIMIT else f" limit {self.limit}")
 
-    def work(self, session: Session, entry: Entry) -> Work:
+    def work(self, session: Session, entry: Entry, ready: Any) -> Work:
         machine, start = session.machine, session.machine.now
         end = self.limit.after(start, machine.board.clocks)
         steps = 0

@@ -1,0 +1,68 @@
+"""The trace that a session is being fed, at once or at its own pace, and the log entry that tells how much it was."""
+
+from __future__ import annotations
+
+from timerlab.command import Entry, Result
+from timerlab.commands.script import ReplayTrace
+from timerlab.history import History, Played
+from timerlab.replay import Feed, Tally
+from timerlab.trace import Trace
+
+
+class Feeder:
+    """Feeds one trace at a time to the machine of a history. A whole replay is one entry of the log."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.feed: Feed | None = None
+        self.tally: Tally | None = None
+        """How the reads of the trace that was fed last came out."""
+        self._entry: Entry | None = None
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a trace is being fed."""
+        return self.feed is not None
+
+    def begin(self, trace: Trace, entry: Entry, most: int | None) -> Feed:
+        """Start with a trace: at its own times where they lie ahead, from now on where they do not."""
+        now = self.history.machine.now
+        first = trace.accesses[0].t_ns if trace.accesses else 0
+        offset = 0 if now <= first else now
+        self.history.played[entry.index] = Played(trace, offset, 0)
+        self.feed, self._entry = Feed(trace, offset, most), entry
+        self.tally = self.feed.tally
+        return self.feed
+
+    def play(self, most: int) -> None:
+        """Feed up to `most` accesses."""
+        if self.feed is not None and self._entry is not None:
+            self.feed.play(self.history.machine, most)
+            self.history.fed(self._entry, self.feed.at)
+
+    def pass_time(self, to: int) -> bool:
+        """Feed what is due by `to`, and let time pass to there; False where the trace ended before."""
+        if self.feed is None or self._entry is None:
+            return False
+        self.feed.play(self.history.machine, self.feed.total, until=to)
+        if self.feed.over:
+            self.end()
+            return False
+        self.history.machine.advance(to)
+        self.history.fed(self._entry, self.feed.at)
+        return True
+
+    def end(self) -> Result:
+        """Stop feeding. What was played stays, and the entry says how much it was."""
+        feed, entry = self.feed, self._entry
+        assert feed is not None and entry is not None
+        self.history.fed(entry, feed.at)
+        self.feed = self._entry = None
+        if not feed.over and isinstance(entry.action, ReplayTrace):
+            entry.action = entry.action.limited(feed.at)
+            entry.typed = ""
+        total = feed.tally.total()
+        bad = f"; {len(feed.trace.bad)} bad lines passed over" if feed.trace.bad else ""
+        result = Result(total.different, f"{feed.tally.words()}{bad}", ok=not total.different)
+        self.history.close(entry, result)
+        return result

@@ -1,0 +1,92 @@
+"""A session as a file, and a file as a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from timerlab import script
+from timerlab.errors import CommandError, ScriptError
+
+if TYPE_CHECKING:
+    from timerlab.command import Result
+    from timerlab.session import Session
+
+
+def save(session: Session, path: str) -> tuple[str, int]:
+    """Write what the session has done as a script; (the path, how many entries). OSError.
+
+    A file that is there already is replaced whole or not at all.
+    """
+    target = Path(path).expanduser()
+    if not target.suffix:
+        target = target.with_suffix(script.SUFFIX)
+    done = session.log[: session.position]
+    lines = [f"#: {key} = {value}" for key, value in head_of(session).items()]
+    waiting = False
+    for entry in done:
+        if entry.kind == "advance":
+            waiting = True
+            continue
+        lines.append(f"@{entry.t_ns} {entry.text}" if waiting else entry.text)
+        # a replay that was stopped ends later than its last access
+        waiting = entry.kind == "replay"
+    if waiting or session.now > (done[-1].end_ns if done else 0):
+        lines.append(f"@{session.now}")
+    part = target.with_name(target.name + ".part")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    os.replace(part, target)
+    return str(target), len(done)
+
+
+def head_of(session: Session) -> dict[str, str]:
+    """The head that makes the same session again."""
+    try:
+        made_by = version("timerlab")
+    except PackageNotFoundError:
+        made_by = "0"
+    kept = {key: value for key, value in session.head.items() if key not in ("timerlab", *script.OPTION_KEYS)}
+    head = {"timerlab": made_by, **kept, "profile": session.options.profile}
+    config = session.machine.config
+    if config.quirks:
+        head["quirks"] = " ".join(f"{name}={value}" for name, value in config.quirks)
+    if config.pit_hz is not None:
+        head["pit_hz"] = str(config.pit_hz)
+    head["start"] = session.options.start
+    return head
+
+
+def from_head(kind: type[Session], head: Mapping[str, str], name: str) -> Session:
+    """A fresh session with a head's options; ScriptError where they make no sense."""
+    try:
+        session = kind(**script.head_options(head))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ScriptError(name, CommandError(str(error))) from None
+    session.head = dict(head)
+    return session
+
+
+def load(kind: type[Session], path: str | os.PathLike[str]) -> Session:
+    """The session that a script describes, at its end. OSError, or ScriptError with file, line and column."""
+    text, name, folder = script.find(os.fspath(path))
+    session = from_head(kind, script.read_head(text, name), name)
+    session.folder = folder
+    for line in script.read_lines(text, name, session.words):
+        play_line(session, line, name)
+    return session
+
+
+def play_line(session: Session, line: script.Line, name: str) -> Result | None:
+    """Carry out a line of a script; ScriptError where it makes no sense at that place."""
+    try:
+        if line.at_ns is not None:
+            if line.at_ns < session.now:
+                raise CommandError(f"@{line.at_ns} is in the past, it is {session.now} ns")
+            session.pass_time(line.at_ns)
+        return None if line.action is None else session.perform(line.action, line.text).finish()
+    except CommandError as error:
+        error.line = line.number
+        raise ScriptError(name, error) from None
