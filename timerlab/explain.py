@@ -87,9 +87,7 @@ def read_effect(machine: Machine, port: int, width: int) -> tuple[int, str]:
 
 
 def explain_name(machine: Machine, name: str) -> list[str] | None:
-    """A register, quirk, profile, value or verb by its name; None for a name that there is not."""
-    from timerlab.commands import Verb, group
-
+    """A register, quirk, profile or value by its name; None for a name that there is not."""
     name = name.lower()
     reg = machine.board.regs.by_name.get(name)
     if reg is not None:
@@ -103,20 +101,12 @@ def explain_name(machine: Machine, name: str) -> list[str] | None:
         return lines
     if name in PROFILES:
         profile = PROFILES[name]
-        lines = [f"{name}: {profile.about}; PIT at {float_free(profile.pit_hz)} Hz"]
+        lines = [f"{name}: {profile.about}; PIT at {profile.pit_hz} Hz"]
         return lines + [f"  {quirk}={value}: {QUIRKS[quirk].values[value]}" for quirk, value in profile.quirks.items()]
-    verb = group.commands.get(name)
-    if isinstance(verb, Verb):
-        return [verb.usage, *(f"  {line.strip()}" for line in (verb.help or "").splitlines() if line.strip())]
     seen = machine.peeks()
     if name in seen:
         return [f"{name} is {'none' if seen[name] is None else seen[name]}"]
     return None
-
-
-def float_free(hz: object) -> str:
-    """A rational in its own words: `13125000/11`."""
-    return str(hz)
 
 
 def explain_register(reg: Reg) -> list[str]:

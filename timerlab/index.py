@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 
-from timerlab.script import SUFFIX, read_head
+from timerlab.places import SUFFIX
+from timerlab.script import read_head
 
 
 @dataclass(frozen=True, slots=True)

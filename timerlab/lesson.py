@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timerlab import saving, script
+from timerlab import places, saving, script
 from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.session import Session
@@ -28,7 +28,7 @@ class Lesson:
     @classmethod
     def open(cls, name: str) -> Lesson:
         """The preset or file of that name; CommandError or OSError where there is none."""
-        text, found, folder = script.find(name)
+        text, found, folder = places.find(name)
         return cls(text, found, folder)
 
     @property

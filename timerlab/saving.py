@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from timerlab import script
+from timerlab import places, script
 from timerlab.errors import CommandError, ScriptError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def save(session: Session, path: str) -> tuple[str, int]:
     """
     target = Path(path).expanduser()
     if not target.suffix:
-        target = target.with_suffix(script.SUFFIX)
+        target = target.with_suffix(places.SUFFIX)
     done = session.log[: session.position]
     lines = [f"#: {key} = {value}" for key, value in head_of(session).items()]
     waiting = False
@@ -71,7 +71,7 @@ def from_head(kind: type[Session], head: Mapping[str, str], name: str) -> Sessio
 
 def load(kind: type[Session], path: str | os.PathLike[str]) -> Session:
     """The session that a script describes, at its end. OSError, or ScriptError with file, line and column."""
-    text, name, folder = script.find(os.fspath(path))
+    text, name, folder = places.find(os.fspath(path))
     session = from_head(kind, script.read_head(text, name), name)
     session.folder = folder
     for line in script.read_lines(text, name, session.words):

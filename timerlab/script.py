@@ -11,15 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from importlib import resources
 from pathlib import Path
 
 from timerlab.command import Action
 from timerlab.commands import parse
 from timerlab.commands.verb import Words
 from timerlab.errors import CommandError, ScriptError
+from timerlab.places import SUFFIX
 
-SUFFIX = ".timerlab"
 OPTION_KEYS = ("profile", "quirks", "pit_hz", "vcpus", "guest", "start")
 KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "rate")
 """What a head may say: the version that wrote it, the session's options, and what a lesson needs."""
@@ -129,29 +128,3 @@ def read_lines(text: str, name: str, words: Words) -> list[Line]:
         if action is not None or at_ns is not None:
             lines.append(Line(number, at_ns, action, rest.strip()))
     return lines
-
-
-def find(name: str) -> tuple[str, str, str]:
-    """(text, name, folder) of a preset or a file; OSError, or CommandError for a name that is neither."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path.read_text(encoding="utf-8"), str(path), str(path.parent)
-    bare = name.removesuffix(SUFFIX)
-    if bare == Path(bare).name:
-        preset = resources.files("timerlab.presets") / (bare + SUFFIX)
-        if preset.is_file():
-            return preset.read_text(encoding="utf-8"), name, ""
-    raise CommandError(f"no file and no preset {name}: `timerlab list` tells the presets", 1, length=len(name))
-
-
-def trace_path(name: str, folder: str) -> str:
-    """Where a trace is: beside the script, as given, or among the presets; CommandError where it is not."""
-    for place in (Path(folder) / name, Path(name).expanduser()):
-        if place.is_file():
-            return str(place)
-    if name == Path(name).name:
-        preset = resources.files("timerlab.presets") / name
-        with resources.as_file(preset) as found:
-            if found.is_file():
-                return str(found)
-    raise CommandError(f"no trace {name}", 1, length=len(name))

@@ -10,7 +10,7 @@ import click
 from timerlab.command import Action, Result
 from timerlab.commands.io import In, Out
 from timerlab.commands.time import View
-from timerlab.commands.verb import Words, fail, verb
+from timerlab.commands.verb import Verb, Words, fail, group, verb
 from timerlab.conditions import near, shown
 from timerlab.errors import CommandError
 from timerlab.explain import explain_name, explain_read, explain_value, explain_write
@@ -79,11 +79,19 @@ class Explain(View):
             case None if self.reg is not None:
                 lines = explain_value(self.reg, self.value)
             case _:
-                found = explain_name(machine, self.words)
+                found = explain_name(machine, self.words) or explain_verb(self.words)
                 if found is None:
                     raise CommandError(f"nothing is called {self.words}", self.column, length=len(self.words))
                 lines = found
         return Result(text="\n".join(lines))
+
+
+def explain_verb(name: str) -> list[str] | None:
+    """A command by its name."""
+    found = group.commands.get(name.lower())
+    if not isinstance(found, Verb):
+        return None
+    return [found.usage, *(f"  {line.strip()}" for line in (found.help or "").splitlines() if line.strip())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ def explain(words: Words, what: tuple[Token, ...]) -> Explain:
 
     NAME is a register, a quirk, a profile or a command.
     """
-    from timerlab.commands import group, parse_tokens
+    from timerlab.commands import parse_tokens
 
     if not what:
         raise CommandError("explain wants a command, VALUE as REGISTER, or a name", words.end, incomplete=True)

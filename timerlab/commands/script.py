@@ -14,6 +14,7 @@ from timerlab.commands.verb import Words, fail, verb
 from timerlab.conditions import OPS, Compare, Condition, Value, parse_condition, parse_op, parse_value, shown
 from timerlab.errors import CommandError, ScriptError
 from timerlab.machine import Machine
+from timerlab.places import trace_path
 from timerlab.text import count
 from timerlab.tokens import Token
 from timerlab.trace import Trace, load_trace
@@ -183,8 +184,6 @@ class ReplayTrace(Long):
 
     def _read(self, session: Session) -> Iterator[int | Trace]:
         """Line numbers as the trace is read, and then the trace; CommandError where it cannot be."""
-        from timerlab.script import trace_path
-
         try:
             yield from load_trace(trace_path(self.path, session.folder), self.skip_bad)
         except ScriptError as error:
