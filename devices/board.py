@@ -52,6 +52,7 @@ class Board:
             set_gate2=gate,
             out2=lambda now: pit.out(2, now),
             out1_rises=lambda now: pit.rises(1, now),
+            out1_rise=lambda now: pit.next_rise(1, now),
             lines=(gate2, spkr, speaker, refresh),
         )
         if quirks["refresh"] == "out1":

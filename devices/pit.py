@@ -263,11 +263,23 @@ class Pit(Device):
             return ch.rw == HIGH
         return ch.ol_left == 1 if ch.ol is not None else ch.rd_hi
 
-    def pulses(self, now: int) -> Iterator[int]:
-        """For each channel that waits for a clock to load its count, the ns of that clock."""
-        for ch in self.channels:
-            if ch.load or ch.trig:
-                yield self.clock.ns(ch.tick + 1)
+    def next_change(self, index: int, now: int) -> int | None:
+        """The next moment at which something of a channel changes that does not count: an edge of OUT, or the clock
+        that loads a count.
+        """
+        ch = self.channels[index]
+        if ch.load or ch.trig:
+            return self.clock.ns(ch.tick + 1)
+        edge = edge_after(self.rule.future(ch), now)
+        return edge[0] if edge else None
+
+    def next_rise(self, index: int, now: int) -> int | None:
+        """The ns of the next rise of OUT of a channel."""
+        future = self.rule.future(self.channels[index])
+        edge = edge_after(future, now)
+        if edge is not None and not edge[1]:
+            edge = edge_after(future, edge[0])
+        return edge[0] if edge else None
 
     def reach(self, index: int, test: Callable[[int], bool], falls_past: Callable[[int], bool], now: int) -> int | None:
         """The first ns at or after `now` at which CE of a channel meets `test`; None if it never will as it is.

@@ -101,12 +101,14 @@ class Port61(Device):
         set_gate2: Callable[[int, int], None],
         out2: Callable[[int], int],
         out1_rises: Callable[[int], int],
+        out1_rise: Callable[[int], int | None],
         lines: tuple[Line, Line, Line, Line],
     ) -> None:
         self.clock = clock
         self.refresh = quirks["refresh"]
         self.stores_enables = quirks["port61_enables"] == "stored"
-        self.set_gate2, self.out2, self.out1_rises = set_gate2, out2, out1_rises
+        self.set_gate2, self.out2 = set_gate2, out2
+        self.out1_rises, self.out1_rise = out1_rises, out1_rise
         self.gate_line, self.spkr_line, self.speaker_line, self.ref_line = lines
         self.state = Port61State()
 
@@ -140,6 +142,13 @@ class Port61(Device):
             half = 1 << KVM_REFRESH_BIT
             return Train(Clock(1, 1), half, 1, half, half, 1 << 62)
         return None
+
+    def next_toggle(self, now: int) -> int | None:
+        """When bit 4 toggles next; None where reads toggle it, or OUT 1 stands still."""
+        train = self.refresh_train()
+        if train is not None:
+            return train.ns(train.until(now))
+        return self.out1_rise(now) if self.refresh == "out1" else None
 
     def out1_edges(self, train: Train | Gap) -> None:
         """What OUT 1 did, under `refresh=out1`: each of its rises toggles the bit."""
@@ -190,8 +199,7 @@ class Port61(Device):
         seen: dict[str, Any] = {"port61.value": value}
         for field in PORT61.layouts[0].fields:
             seen[f"port61.{field.name.lower()}"] = field.of(value)
-        train = self.refresh_train()
-        seen["refresh.next"] = train.ns(train.until(now)) if train else None
+        seen["refresh.next"] = self.next_toggle(now)
         return seen
 
     def snapshot(self) -> State:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from timerlab import GuestFault, Session
 
 SOURCES = ("pit.ch0.out", "pit.ch1.out", "pit.ch2.out", "irq.0")
+PORT61 = ("serr", "iochk", "out2", "ref", "nochk", "noserr", "spkr", "gate2")  # bits 7 to 0
 WAVES = ("pit.ch0.out", "irq.0", "pit.ch1.out", "pit.ch2.out", "port61.gate2", "port61.spkr", "speaker", "refresh")
 
 configs = st.sampled_from(
@@ -36,8 +37,11 @@ moves = st.one_of(
     st.tuples(st.just("inb"), st.sampled_from([0x40, 0x41, 0x42, 0x43, 0x61])),
     st.tuples(st.just("skip"), spans),
     st.tuples(st.just("skip"), spans),
+    st.tuples(
+        st.just("do"), st.sampled_from(["reset", "note a remark", "expect pit.ch0.out == 1", "step", "skip 3pit"])
+    ),
 )
-programs = st.lists(moves, max_size=12)
+programs = st.lists(moves, min_size=2, max_size=16)
 
 
 def act(s, move):
@@ -54,6 +58,8 @@ def act(s, move):
             s.inb(port)
         case "skip", ns:
             s.skip(ns)
+        case "do", text:
+            s.do(text)
 
 
 def machine_after(config, program):
@@ -83,7 +89,7 @@ def sources(s):
 # prediction equals observation
 
 
-@settings(max_examples=settings().max_examples * 2)
+@settings(max_examples=settings().max_examples * 4)
 @given(configs, programs)
 def test_next_event_is_when_a_line_really_changes(config, program):
     s = machine_after(config, program)
@@ -145,6 +151,8 @@ def test_waves_and_edges_tell_the_same(config, program, span, cells):
             assert edge[0] > ns
             ns = edge[0]
             forward.append(ns)
+            here = s.wave(name, ns, ns + 1, 1)
+            assert edge[1] == here.levels[0] or here.counts[0] > 1
             cell = max(i for i in range(cells) if bounds[i] <= ns)
             seen[cell] += 1
         if len(forward) == 500:
@@ -156,8 +164,11 @@ def test_waves_and_edges_tell_the_same(config, program, span, cells):
             assert after == level
         backward, ns = [], hi
         while (edge := s.edge(name, ns, -1)) is not None and edge[0] >= lo and len(backward) < 600:
+            assert edge[0] < ns
             ns = edge[0]
             backward.append(ns)
+            here = s.wave(name, ns, ns + 1, 1)
+            assert edge[1] == here.levels[0] or here.counts[0] > 1
         assert backward[::-1] == forward
 
 
@@ -170,6 +181,31 @@ def test_edges_count_the_rises_of_the_whole_wave(config, program):
         assert wave.levels == [level]
         # an alternating line: the rises follow from the number of edges and the level before them
         assert edges == (wave.counts[0] + 1 - wave.start) // 2, name
+
+
+@pytest.mark.parametrize("profile", ["datasheet", "qemu"])
+def test_history_of_long_ago_is_computed_again(profile):
+    s = Session(profile=profile)
+    s.outb(0x61, 1)
+    windows, lasts = [], []
+    for i in range(1500):
+        lo = s.now
+        for access in ((0x43, 0xB0), (0x42, i % 30 + 2), (0x42, 0), (0x43, 0x10), (0x40, 5)):
+            s.outb(*access)
+        s.skip(40_000)
+        windows.append((lo, s.now, history(s, lo, s.now)))
+        lasts.append(s.edge("pit.ch0.out", s.now, -1))
+    before = s.peeks(), s.machine.snapshot(), s.position
+    for lo, hi, seen in windows[::-83]:
+        assert history(s, lo, hi) == seen
+    for (_, hi, _), last in list(zip(windows, lasts, strict=True))[::137]:
+        assert s.edge("pit.ch0.out", hi, -1) == last
+    for name in ("pit.ch0.out", "pit.ch2.out", "irq.0"):
+        wave = s.wave(name, 0, s.now + 1, 100)
+        assert s.peek(f"{name}.edges") == (sum(wave.counts) + 1 - wave.start) // 2, name
+    events = s.events(0, s.now + 1, 100_000)
+    assert sum(event.count for event in events if event.kind == "rise") == s.peek("irq.0.edges")
+    assert (s.peeks(), s.machine.snapshot(), s.position) == before
 
 
 @given(configs, programs, st.integers(0, 10**6), st.integers(1, 5))
@@ -188,7 +224,7 @@ def test_events_of_irq_0_add_up_to_its_edges(config, program, back, limit):
 # splitting an advance
 
 
-@settings(max_examples=settings().max_examples * 2)
+@settings(max_examples=settings().max_examples * 4)
 @given(configs, programs, st.lists(spans, min_size=2, max_size=5), programs)
 def test_advancing_in_parts_equals_advancing_at_once(config, program, parts, rest):
     whole, split = machine_after(config, program), machine_after(config, program)
@@ -275,18 +311,22 @@ def test_a_saved_session_loads_to_the_same_state(config, program, tmp_path_facto
 @given(configs, programs, st.randoms(use_true_random=False))
 def test_going_back_and_forth_gives_the_recorded_states(config, program, random):
     s = Session(**config)
-    seen = [(s.now, s.peeks())]
+
+    def look():
+        return s.now, s.peeks(), history(s, max(0, s.now - 50_000), s.now + 1)
+
+    seen = [look()]
     for move in program:
         s.skip(3)
-        seen.append((s.now, s.peeks()))
+        seen.append(look())
         s.skip(4)
         act(s, move)
-    end = s.now, s.peeks()
-    for ns, peeks in random.sample(seen, len(seen)):
-        s.goto(ns)
-        assert (s.now, s.peeks()) == (ns, peeks)
+    end = look()
+    for then in random.sample(seen, len(seen)):
+        s.goto(then[0])
+        assert look() == then
     s.to_end()
-    assert (s.now, s.peeks()) == end
+    assert look() == end
     assert s.position == len(s.log)
 
 
@@ -406,3 +446,60 @@ def test_a_year_is_skipped_with_every_edge_counted(profile):
     hz = s.options.pit_hz
     periods = 365 * 86_400 * hz // 1193
     assert s.peek("irq.0.edges") - before in (periods - 1, periods)
+
+
+# what a screen reads
+
+
+@pytest.mark.parametrize("profile", ["datasheet", "qemu"])
+def test_every_documented_peek_exists(profile):
+    s = Session(profile=profile)
+    channel = (
+        "mode kind rw bcd cr ce loaded ol ol_left status rd wr null gate out period high next next_level out.edges"
+    )
+    names = {f"pit.ch{i}.{field}" for i in range(3) for field in channel.split()}
+    names |= {f"port61.{field}" for field in ("value", *PORT61)}
+    names |= {f"{line}.{what}" for line in WAVES for what in ("level", "edges")} | {"refresh.next"}
+    peeks = s.peeks()
+    assert {name for name in names if name not in peeks} == set()
+    assert {name: s.peek(name) for name in names} == {name: peeks[name] for name in names}
+    assert s.lines() == list(WAVES)
+
+
+@given(configs, programs)
+def test_refresh_toggles_when_its_peek_says(config, program):
+    s = machine_after(config, program)
+    for _ in range(4):
+        ns, level = s.peek("refresh.next"), s.peek("refresh.level")
+        edge = s.edge("refresh", s.now, +1)
+        if ns is None:
+            assert edge is None
+            s.skip("1ms")
+            assert s.peek("refresh.level") == level
+            break
+        assert edge == (ns, 1 - level)
+        s.skip_to(ns - 1)
+        assert s.peek("refresh.level") == level
+        s.skip_to(ns)
+        assert s.peek("refresh.level") == 1 - level
+
+
+@given(configs, programs)
+def test_port_61h_peeks_are_the_bits_of_what_a_read_gives(config, program):
+    s = machine_after(config, program)
+    bits = [s.peek(f"port61.{bit}") for bit in PORT61]
+    value = s.peek("port61.value")
+    assert int("".join(map(str, bits)), 2) == value == s.inb(0x61)
+
+
+@given(configs, programs)
+def test_a_typed_command_does_what_the_call_does(config, program):
+    s, t = machine_after(config, program), machine_after(config, program)
+    for port, value in ((0x43, 0xB6), (0x42, 0x12), (0x42, 0), (0x43, 0x80), (0x61, 3)):
+        s.outb(port, value)
+        t.do(f"outb {port:x}h {value:#04x}")
+        s.skip(1000)
+        t.do("skip 1us")
+        assert s.inb(0x42) == t.do("inb 42h").value
+        assert s.peeks() == t.peeks()
+    assert s.machine.snapshot() == t.machine.snapshot()

@@ -48,6 +48,7 @@ ORDER = [
         "timerlab.assist",
         "timerlab.helptext",
         "timerlab.feeding",
+        "timerlab.edges",
     },
     {"timerlab.session", "timerlab.saving"},
     {"timerlab.lesson", "timerlab"},

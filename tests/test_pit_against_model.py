@@ -115,16 +115,17 @@ counts = st.one_of(
     st.sampled_from([0, 1, 2, 3, 0x10, 0x11, 0x1F, 0x99, 0xA0, 0xFA, 0x100, 0x101, 0x0FFF, 0x1000, 0x9999, 0xFFFF]),
     st.integers(0, 0xFFFF),
 )
+gates = st.lists(st.integers(0, 1), min_size=1, max_size=3)
 steps = st.one_of(
     st.tuples(st.just("program"), busy, st.integers(1, 3), st.integers(0, 7), st.integers(0, 1), counts),
-    st.tuples(st.just("start"), st.integers(1, 3), st.integers(0, 7), st.integers(0, 9), st.integers(1, 12)),
+    st.tuples(st.just("start"), st.integers(0, 7), st.booleans(), st.integers(0, 9), st.integers(-3, 2), gates),
     st.tuples(st.just("cw"), busy, st.integers(0x10, 0x3F)),
     st.tuples(st.just("count"), busy, counts),
     st.tuples(st.just("byte"), busy, st.one_of(st.integers(0, 5), st.integers(0, 255))),
     st.tuples(st.just("read"), busy, st.integers(1, 3)),
     st.tuples(st.just("latch"), busy),
     st.tuples(st.just("readback"), st.integers(0, 0x3F)),
-    st.tuples(st.just("gate"), st.lists(st.integers(0, 1), min_size=1, max_size=3)),
+    st.tuples(st.just("gate"), gates),
     st.tuples(st.just("clk"), st.integers(1, 8)),
     st.tuples(st.just("clk"), st.integers(1, 3)),
     st.tuples(st.just("near"), busy, st.integers(-2, 3)),
@@ -139,8 +140,15 @@ def run(pair, program):
             case "program", ch, rw, mode, bcd, count:
                 pair.write(0x43, ch << 6 | rw << 4 | mode << 1 | bcd)
                 pair.write(0x40 + ch, *([count & 0xFF, count >> 8] if rw == 3 else [count & 0xFF]))
-            case "start", rw, mode, count, n:  # channel 2, its gate raised, n clocks into the count
-                run(pair, [("program", 2, rw, mode, 0, count), ("clk", 1), ("gate", [0, 1]), ("clk", n)])
+            case "start", mode, early, count, more, levels:  # channel 2, triggered, up to about its end
+                pair.write(0x43, 0x90 | mode << 1)
+                if early:
+                    run(pair, [("gate", [0, 1])])
+                pair.write(0x42, count)
+                pair.clk(1)
+                if not early:
+                    run(pair, [("gate", [0, 1])])
+                run(pair, [("clk", max(1, 1 + count + more)), ("gate", levels), ("clk", 1)])
             case "cw", ch, fields:
                 pair.write(0x43, ch << 6 | fields)
             case "count", ch, count:
@@ -165,7 +173,7 @@ def run(pair, program):
                 pair.clk(max(1, (c.ce // 2 if c.kind == 3 else c.ce) % 3000 + more))
 
 
-@settings(max_examples=settings().max_examples * 12)
+@settings(max_examples=settings().max_examples * 10)
 @given(st.sampled_from(["intel", "harris"]), programs)
 def test_closed_form_equals_the_clock_by_clock_model(odd_mode3, program):
     pair = Pair(odd_mode3)
@@ -182,7 +190,7 @@ def test_closed_form_equals_the_clock_by_clock_model(odd_mode3, program):
             st.tuples(st.just("clk"), st.integers(1, 70_000)),
             st.tuples(st.just("near"), st.just(2), st.integers(-2, 3)),
             st.tuples(st.just("count"), st.just(2), counts),
-            st.tuples(st.just("gate"), st.lists(st.integers(0, 1), min_size=1, max_size=3)),
+            st.tuples(st.just("gate"), gates),
         ),
         max_size=5,
     ),

@@ -284,7 +284,7 @@ def _condition_words(session: Session, done: list[str]) -> Iterator[tuple[str, s
             yield from (("fault", "a command that faults"), ("inb", "what a read gives"))
         seen = session.peeks()
         yield from ((name, f"now {'none' if value is None else value}") for name, value in seen.items())
-    elif last in session.words.peeks:
+    elif last in session.words.peeks and done[-2] not in ("rise", "fall"):
         yield from (("==", ""), ("!=", ""), ("<", ""), ("<=", ""), (">", ""), (">=", ""))
 
 

@@ -65,10 +65,12 @@ def _pair(quirk: str) -> tuple[str, str]:
 
 
 def _hz(text: str) -> Fraction:
+    from timerlab.units import parse_hz
+
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"--pit-hz {text}: a number or a fraction such as 13125000/11") from None
+        return parse_hz(text)
+    except ValueError as error:
+        raise ValueError(f"--pit-hz: {error}") from None
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -139,6 +141,8 @@ def read_script(name: str) -> Lesson:
         return Lesson(sys.stdin.read(), "<stdin>") if name == "-" else open_lesson(name)
     except CommandError as error:
         stop(str(error))
+    except UnicodeDecodeError as error:
+        stop(f"cannot read {name}: {error}")
 
 
 @main.command()
@@ -234,6 +238,7 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     """Play a QEMU trace's timer accesses at their times and compare every read. Exit 1 where one differs."""
     from timerlab.commands.script import ReplayTrace
     from timerlab.errors import CommandError
+    from timerlab.replay import Tally
 
     session = make_session(profile, (), None)
     job = session.perform(ReplayTrace(trace, skip_bad))
@@ -249,8 +254,8 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
         click.echo("\r\x1b[K", nl=False, err=True)
     seconds = time.perf_counter() - start
     tally = session.feeder.tally
-    assert job.result is not None and tally is not None
-    _tell_replay(trace, tally, seconds, as_json)
+    assert job.result is not None
+    _tell_replay(trace, tally or Tally(), seconds, as_json)
     sys.exit(UNMET if job.result.value else OK)
 
 

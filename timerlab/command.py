@@ -135,6 +135,9 @@ class Job:
             except StopIteration as end:
                 self.work, self.result = None, end.value
                 self._progress = Progress(1, 1, "done")
+            except BaseException:
+                self.work = None
+                raise
         return self._progress
 
     def finish(self) -> Result:

@@ -70,6 +70,10 @@ class Compare:
         if counter and isinstance(self.value, int):
             bound = self.value - (self.op in ("<", ">="))
             return machine.board.pit.reach(int(counter[1]), self.holds, lambda ce: ce <= bound, machine.now)
+        if self.peek.endswith(".edges") and isinstance(self.value, int) and self.op in ("==", ">=", ">"):
+            line = self.peek.removesuffix(".edges")
+            if machine.future(line) is not None:
+                return machine.reach_rises(line, self.value + (self.op == ">"))
         line = self.peek.removesuffix(".level") if self.peek.endswith(".level") else self.peek
         if line in machine.board.lines:
             edge = machine.next_edge(line, limit)

@@ -21,6 +21,9 @@ from timerlab.trace import Trace
 EVERY = 256
 """Entries between two checkpoints: replaying so many takes a few ms."""
 
+AGAIN = 1 << 16
+"""How many trains a line remembers where a window is gone through once more."""
+
 EVERY_ACCESSES = 4096
 """Accesses of a trace between two checkpoints."""
 
@@ -70,6 +73,8 @@ class History:
         self._checkpoints = [Checkpoint(0, 0, machine.snapshot())]
         self._fed = 0
         self._open: Entry | None = None
+        self.version = 0
+        """Changes whenever something new happens; travelling is nothing new."""
 
     # -- where we are
 
@@ -89,6 +94,7 @@ class History:
         """Begin an entry at the present; what lay ahead of it is dropped."""
         if self.past:
             self.cut()
+        self.version += 1
         now = self.machine.now
         entry = Entry(len(self.entries), now, now, action, typed)
         self.entries.append(entry)
@@ -118,6 +124,7 @@ class History:
         elif self._checkpoints[-1].position == len(self.entries) and self._checkpoints[-1].snapshot.now == last.end_ns:
             # the entry is about to grow past a checkpoint that was taken at its end
             self._checkpoints.pop()
+        self.version += 1
         self.machine.advance(to)
         last.end_ns = to
         self.position = len(self.entries)
@@ -146,6 +153,7 @@ class History:
 
     def fed(self, entry: Entry, done: int) -> None:
         """A replay has come so far: checkpoint now and then."""
+        self.version += 1
         self.played[entry.index].done = done
         entry.end_ns = self.machine.now
         while self._checkpoints[-1].position > entry.index:
@@ -204,6 +212,7 @@ class History:
         so remembers its edges.
         """
         other = Machine(self.machine.config)
+        other.remember(AGAIN)
         position = bisect_right(self.entries, hi, key=lambda entry: entry.end_ns)
         position = min(position, self.position)
         start = self._nearest(position, lo)

@@ -127,7 +127,7 @@ class Line:
     of them is.
     """
 
-    __slots__ = ("edges", "known_since", "level", "name", "ring", "sinks", "start")
+    __slots__ = ("edges", "keeps", "known_since", "level", "name", "ring", "sinks", "start")
 
     def __init__(self, name: str, level: int = 0) -> None:
         self.name = name
@@ -138,6 +138,7 @@ class Line:
         self.known_since = 0
         """The nanosecond from which the ring tells everything."""
         self.ring: deque[Train] = deque()
+        self.keeps = RING
         self.sinks: list[Callable[[Train | Gap], None]] = []
 
     def absorb(self, trains: Iterable[Train | Gap]) -> None:
@@ -167,7 +168,7 @@ class Line:
                 ring[-1] = joined
                 return
         ring.append(train)
-        if len(ring) > RING:
+        if len(ring) > self.keeps:
             old = ring.popleft()
             self.start = old.last_level
             self.known_since = old.ns(old.count - 1) + 1

@@ -120,30 +120,56 @@ class Machine:
         """Every wire that can be drawn."""
         return [*self.board.lines, *self.board.ticking]
 
+    def future(self, name: str) -> list[Train] | None:
+        """Every edge of a wire after now, if nothing is written; None where only the next edge is known."""
+        pit = self.board.pit
+        if name == "irq.0" and self.quirks["pit_irq0"] == "out":
+            name = pit.outs[0].name
+        for ch, line in zip(pit.channels, pit.outs, strict=True):
+            if name == line.name:
+                return pit.rule.future(ch)
+        if name in self.board.ticking:
+            return [self.board.ticking[name]]
+        return None
+
     def next_edge(self, name: str, horizon: int) -> tuple[int, int] | None:
         """(ns, level) of the next edge of a wire after now and up to `horizon`, or None."""
-        pit = self.board.pit
-        for ch, line in zip(pit.channels, pit.outs, strict=True):
-            if name == line.name or (name == "irq.0" and ch.index == 0 and self.quirks["pit_irq0"] == "out"):
-                edge = edge_after(pit.rule.future(ch), self.now)
-                return edge if edge and edge[0] <= horizon else None
-        if name == "irq.0":
-            at = next((ns for ns, line in pit.next_event(self.now) if line == name), None)
-            return (at, 1 - self.board.lines[name].level) if at is not None and at <= horizon else None
-        edge = edge_after(self.ahead(horizon).history(name)[1], self.now)
+        trains = self.future(name)
+        if trains is not None:
+            edge = edge_after(trains, self.now)
+        elif name == "irq.0":
+            at = next((ns for ns, line in self.board.pit.next_event(self.now) if line == name), None)
+            edge = None if at is None else (at, 1 - self.board.lines[name].level)
+        else:
+            edge = edge_after(self.ahead(horizon).history(name)[1], self.now)
         return edge if edge and edge[0] <= horizon else None
 
+    def reach_rises(self, name: str, rises: int) -> int | None:
+        """The ns at which a wire will have risen `rises` times since power-on; None if never, or not known."""
+        wanted = rises - self.peek(name + ".edges")
+        for train in self.future(name) or ():
+            seen = train.until(self.now)
+            first = seen + ((seen ^ train.level ^ 1) & 1)
+            left = (train.count - first + 1) // 2
+            if 0 < wanted <= left:
+                return train.ns(first + 2 * (wanted - 1))
+            wanted -= max(0, left)
+        return None
+
     def next_change(self, name: str) -> int | None:
-        """The next moment at which a value that does not count by itself may change, if nothing is
-        written; None for never.
+        """The next moment at which a value that does not count by itself may change, if nothing is written; None for
+        never. Only what the value hangs on is looked at.
         """
-        moments = [event[0] for device in self.board.devices for event in device.next_event(self.now)]
-        moments += [pulse for pulse in self.board.pit.pulses(self.now) if pulse > self.now]
-        if name.startswith(("port61", "refresh")):
-            toggle = self.board.port61.refresh_train()
-            if toggle is not None:
-                moments.append(toggle.ns(toggle.until(self.now)))
-        return min(moments, default=None)
+        pit, port61 = self.board.pit, self.board.port61
+        if name.startswith("pit.ch"):
+            return pit.next_change(int(name[6]), self.now)
+        if name.startswith(("port61.", "refresh.")):
+            what = name.partition(".")[2]
+            moments = [pit.next_change(2, self.now)] if what in ("out2", "value") else []
+            moments += [port61.next_toggle(self.now)] if what in ("ref", "value", "next") else []
+        else:
+            moments = [event[0] for device in self.board.devices for event in device.next_event(self.now)]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     # -- edges that were, and that will be
 
@@ -177,6 +203,11 @@ class Machine:
     def edge_before(self, name: str, ns: int) -> tuple[int, int] | None:
         """(ns, level) of the last remembered edge before `ns`."""
         return edge_before(self.history(name)[1], min(ns, self.now + 1))
+
+    def remember(self, trains: int) -> None:
+        """Let every wire keep so many trains."""
+        for line in self._lines:
+            line.keeps = trains
 
     # -- state as data
 

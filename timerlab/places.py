@@ -10,9 +10,17 @@ from timerlab.errors import CommandError
 SUFFIX = ".timerlab"
 
 
+def _home(name: str) -> Path:
+    """A path with its `~` replaced; CommandError for the home of nobody."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise CommandError(f"no file {name}: {error}", 1, length=len(name)) from None
+
+
 def find(name: str) -> tuple[str, str, str]:
     """(text, name, folder) of a preset or a file; OSError, or CommandError for a name that is neither."""
-    path = Path(name).expanduser()
+    path = _home(name)
     if path.is_file():
         return path.read_text(encoding="utf-8"), str(path), str(path.parent)
     bare = name.removesuffix(SUFFIX)
@@ -25,7 +33,7 @@ def find(name: str) -> tuple[str, str, str]:
 
 def trace_path(name: str, folder: str) -> str:
     """Where a trace is: beside the script, as given, or among the presets; CommandError where it is not."""
-    for place in (Path(folder) / name, Path(name).expanduser()):
+    for place in (Path(folder) / name, _home(name)):
         if place.is_file():
             return str(place)
     if name == Path(name).name:

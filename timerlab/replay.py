@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from timerlab.machine import Machine
 from timerlab.text import count, hexa
-from timerlab.trace import Access, Trace
+from timerlab.trace import PORT_DEVICES, Access, Trace
 
-MODELLED = frozenset({"pit", "pcspk"})
+MODELLED = PORT_DEVICES
 """The device names of traces that this board has a model of."""
 
 KEPT = 100

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timerlab import places, script
+from timerlab.commands.script import ReplayTrace
 from timerlab.errors import CommandError, ScriptError
 
 if TYPE_CHECKING:
-    from timerlab.command import Result
+    from timerlab.command import Entry, Result
     from timerlab.session import Session
 
 
@@ -34,12 +36,30 @@ def save(session: Session, path: str) -> tuple[str, int]:
         lines.append(f"@{entry.t_ns} {entry.text}" if waiting else entry.text)
         # a replay that was stopped ends later than its last access
         waiting = entry.kind == "replay"
+    half = session.log[session.position] if session.past else None
+    if half is not None and isinstance(half.action, ReplayTrace) and (fed := _fed(session, half)):
+        text = half.action.limited(fed).text()
+        lines.append(f"@{half.t_ns} {text}" if waiting else text)
+        waiting = True
     if waiting or session.now > (done[-1].end_ns if done else 0):
         lines.append(f"@{session.now}")
     part = target.with_name(target.name + ".part")
-    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    os.replace(part, target)
+    try:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        os.replace(part, target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
     return str(target), len(done)
+
+
+def _fed(session: Session, half: Entry) -> int:
+    """How many accesses are done of a replay in whose middle the session stands."""
+    played = session.history.played[half.index]
+    if session.now == half.t_ns:
+        return 0
+    accesses = played.trace.accesses
+    return bisect_right(accesses, session.now - played.offset, hi=played.done, key=lambda access: access.t_ns)
 
 
 def head_of(session: Session) -> dict[str, str]:
@@ -64,9 +84,24 @@ def from_head(kind: type[Session], head: Mapping[str, str], name: str) -> Sessio
     try:
         session = kind(**script.head_options(head))  # type: ignore[arg-type]
     except ValueError as error:
-        raise ScriptError(name, CommandError(str(error))) from None
+        line, column, length = _at_fault(kind, head)
+        raise ScriptError(name, CommandError(str(error), column, line=line, length=length)) from None
     session.head = dict(head)
     return session
+
+
+def _at_fault(kind: type[Session], head: Mapping[str, str]) -> tuple[int, int, int]:
+    """Line, column and length of the first option that makes no sense with those before it."""
+    places = head.places if isinstance(head, script.Head) else {}
+    tried: dict[str, str] = {}
+    for key in script.OPTION_KEYS:
+        if key in head:
+            tried[key] = head[key]
+            try:
+                kind(**script.head_options(tried))  # type: ignore[arg-type]
+            except ValueError:
+                return places.get(key, (1, 1, 1))
+    return 1, 1, 1
 
 
 def load(kind: type[Session], path: str | os.PathLike[str]) -> Session:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
 from timerlab.command import Action
 from timerlab.commands import parse
+from timerlab.commands.script import Load
+from timerlab.commands.time import Run
 from timerlab.commands.verb import Words
 from timerlab.errors import CommandError, ScriptError
 from timerlab.places import SUFFIX
+from timerlab.units import parse_hz
 
 OPTION_KEYS = ("profile", "quirks", "pit_hz", "vcpus", "guest", "start")
 KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "rate")
@@ -68,12 +70,9 @@ def head_options(head: Mapping[str, str]) -> dict[str, object]:
             pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
             options[key] = {name: chosen for name, _, chosen in pairs}
         elif key == "pit_hz":
-            try:
-                options[key] = Fraction(value)
-            except (ValueError, ZeroDivisionError):
-                raise ValueError(f"pit_hz = {value} is not a number or a fraction") from None
+            options[key] = parse_hz(value)
         elif key == "vcpus":
-            if not value.isdigit():
+            if not (value.isascii() and value.isdigit() and len(value) < 10):
                 raise ValueError(f"vcpus = {value} is not a number")
             options[key] = int(value)
         else:
@@ -81,9 +80,17 @@ def head_options(head: Mapping[str, str]) -> dict[str, object]:
     return options
 
 
-def read_head(text: str, name: str) -> dict[str, str]:
+class Head(dict[str, str]):
+    """What a head says; `places` tells the line, column and length of each value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[str, tuple[int, int, int]] = {}
+
+
+def read_head(text: str, name: str) -> Head:
     """The head of a script; ScriptError for a key that there is not."""
-    head: dict[str, str] = {}
+    head = Head()
     for number, line in enumerate(text.splitlines(), 1):
         if not line.startswith("#:"):
             continue
@@ -96,7 +103,19 @@ def read_head(text: str, name: str) -> dict[str, str]:
                 name, CommandError(message, match.start("key") + 1, line=number, length=len(match["key"]))
             )
         head[match["key"]] = match["value"]
+        head.places[match["key"]] = number, match.start("value") + 1, len(match["value"])
     return head
+
+
+def _check_in_script(action: Action, text: str, column: int) -> None:
+    """CommandError for what makes sense at a prompt only."""
+    column += len(text) - len(text.lstrip())
+    if isinstance(action, Run) and action.span is None:
+        raise CommandError(
+            "run without a time needs a screen to pace it: write run TIME or skip TIME", column, length=3
+        )
+    if isinstance(action, Load):
+        raise CommandError("load cannot stand in a script: it would put another one in its place", column, length=4)
 
 
 def read_lines(text: str, name: str, words: Words) -> list[Line]:
@@ -110,9 +129,12 @@ def read_lines(text: str, name: str, words: Words) -> list[Line]:
         try:
             match = _AT.match(raw)
             if match is not None:
-                at_ns = int(match["ns"])
-                if at_ns > MAX_NS:
-                    raise CommandError(f"@{at_ns} is beyond a thousand years", match.start("ns"))
+                digits = match["ns"].lstrip("0") or "0"
+                if len(digits) > len(str(MAX_NS)) or int(digits) > MAX_NS:
+                    raise CommandError(
+                        f"@{digits[:24]} ns is too late a moment", match.start("ns"), length=len(match["ns"]) + 1
+                    )
+                at_ns = int(digits)
                 if at_ns < last:
                     raise CommandError(
                         f"@{at_ns} is before @{last} of a line above", match.start("ns"), length=len(match["ns"]) + 1
@@ -122,6 +144,8 @@ def read_lines(text: str, name: str, words: Words) -> list[Line]:
             elif raw.lstrip().startswith("@"):
                 raise CommandError("@ wants a moment in ns after it: @1500", raw.index("@") + 1)
             action = parse(rest, words, column)
+            if action is not None:
+                _check_in_script(action, rest, column)
         except CommandError as error:
             error.line = number
             raise ScriptError(name, error) from None

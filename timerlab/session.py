@@ -14,7 +14,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from timerlab import assist, saving
+from timerlab import assist, edges, saving
 from timerlab.assist import Completion, Decode
 from timerlab.bus import check_access
 from timerlab.command import LATE, Action, Entry, Instant, Job, Long, Result, Work
@@ -26,7 +26,7 @@ from timerlab.events import Event, events
 from timerlab.feeding import Feeder
 from timerlab.helptext import help_text
 from timerlab.history import History
-from timerlab.line import Wave, edge_after
+from timerlab.line import Wave
 from timerlab.machine import Config, Machine
 from timerlab.tokens import strip_comment
 from timerlab.units import LONGEST_NS, Span, parse_time
@@ -89,6 +89,7 @@ class Session:
         self.stops = 0
         self.feeder = Feeder(self.history)
         self._job: Job | None = None
+        self._again: tuple[tuple[int, ...], Machine] | None = None
         self._words: Words | None = None
 
     # -- time and log
@@ -309,14 +310,19 @@ class Session:
     # -- pacing: what the pacer calls
 
     def pass_time(self, to: int) -> None:
-        """Let paced time pass up to moment `to`. In the past this plays what is recorded, and goes on from its end."""
+        """Let paced time pass up to moment `to`. In the past this plays what is recorded, and goes on from its end; a
+        trace that ends pauses.
+        """
         if self._job is not None and not self._job.finished:
             return
         if self.past:
             self.history.travel(min(to, self.history.end_ns))
             if to <= self.history.end_ns:
                 return
-        if not self.feeder.pass_time(to) and to > self.now:
+        if self.feeder.at_work:
+            if not self.feeder.pass_time(to):
+                self.pause()
+        elif to > self.now:
             self.history.advance(to)
 
     def pause(self) -> None:
@@ -349,7 +355,8 @@ class Session:
             raise CommandError(f"cannot read {name}: {error}", column, length=len(name)) from None
         self.settle()
         self.machine, self.history, self.feeder = other.machine, other.history, other.feeder
-        self.options, self.head, self.folder, self._words = other.options, other.head, other.folder, None
+        self.options, self.head, self.folder = other.options, other.head, other.folder
+        self._words = self._again = None
         return len(self.log)
 
     # -- waves
@@ -362,38 +369,36 @@ class Session:
         """A window of a wire in cells: what happened up to now, and what will if nothing is written; KeyError for an
         unknown wire.
         """
-        machine = self.machine
-        if hi > machine.now:
-            machine = machine.ahead(hi)
-        if max(lo, 0) < machine.known_since(name):
-            machine = self._remembered(lo, hi)
-        return machine.wave(name, lo, hi, cells)
-
-    def _remembered(self, lo: int, hi: int) -> Machine:
-        """A machine that remembers a window which this one has forgotten: it went through it again
-        from a checkpoint.
-        """
-        other = self.history.again(max(lo, 0), min(hi, self.now))
-        if hi > other.now:
-            other.advance(hi)
-        return other
+        return self._remembering(name, lo, hi).wave(name, lo, hi, cells)
 
     def edge(self, name: str, ns: int, direction: int) -> tuple[int, int] | None:
-        """(ns, level) of the next (+1) or previous (-1) edge of a wire after or before `ns`, up to
-        an hour ahead of now.
+        """(ns, level) of the next (+1) or previous (-1) edge of a wire after or before `ns`, up to an hour ahead of
+        now.
         """
-        machine = self.machine
-        if direction < 0:
-            if ns > machine.now:
-                machine = machine.ahead(ns)
-            return machine.edge_before(name, ns)
-        if ns >= machine.now:
-            return machine.ahead(ns).next_edge(name, ns + self.horizon)
-        return edge_after(machine.history(name)[1], ns) or machine.next_edge(name, ns + self.horizon)
+        return edges.next_edge(self, name, ns) if direction > 0 else edges.previous_edge(self, name, ns)
 
     def events(self, lo: int, hi: int, limit: int) -> list[Event]:
-        """What happened on the interrupt lines in `[lo, hi)`, as far as it is remembered; the last `limit` events."""
-        return events(self.machine, lo, hi, limit)
+        """What happened on the interrupt lines in `[lo, hi)`, in order; the last `limit` events."""
+        return events(self._remembering("irq.0", lo, min(hi, self.now + 1)), lo, hi, limit)
+
+    def _remembering(self, name: str, lo: int, hi: int) -> Machine:
+        """A machine that knows a window of a wire: this one, a copy that went on to `hi`, or, for what was long ago,
+        one that went through it again from a checkpoint.
+        """
+        machine = self.machine
+        if max(lo, 0) < machine.known_since(name) and not self.running:
+            return self.again(max(lo, 0), hi)
+        return machine.ahead(hi) if hi > machine.now else machine
+
+    def again(self, lo: int, hi: int) -> Machine:
+        """A machine that went through `lo` to `hi` once more and remembers it."""
+        key = (self.history.version, self.history.position, self.now, lo, hi)
+        if self._again is None or self._again[0] != key:
+            other = self.history.again(lo, min(hi, self.now))
+            if hi > other.now:
+                other.advance(hi)
+            self._again = (key, other)
+        return self._again[1]
 
     # -- help
 

@@ -27,6 +27,9 @@ _NAMES = """
 KNOWN = frozenset(_NAMES.split())
 """QEMU's names of the devices that a timer trace may hold; those without a model here are counted and not executed."""
 
+PORT_DEVICES = frozenset({"pit", "pcspk"})
+"""Those of them that have a model here; they live in the 64 KiB of I/O ports, and no access is wider than 32 bits."""
+
 MSI_WRITES = 0xFEE0_1000
 _ACCESS = re.compile(
     r"memory_region_ops_(read|write) cpu (-?\d+) (?:mr 0x[0-9a-f]+ )?addr 0x([0-9a-f]+) value 0x([0-9a-f]+) "
@@ -87,6 +90,8 @@ def parse_line(text: str, origin: int | None) -> tuple[int, Access | None, int |
     if device not in KNOWN:
         raise ValueError(f"names an unknown device '{device}'")
     place, bits = int(address, 16), int(size) * 8
+    if device in PORT_DEVICES and (place > 0xFFFF or bits > 32):
+        raise ValueError(f"is no port access: {bits} bits at {place:X}h")
     if cpu == "-1" or (device.endswith("apic-msi") and kind == "write" and (place >= MSI_WRITES or not place & 0xFFF)):
         return t_ns, None, origin
     return t_ns, Access(t_ns, kind == "read", place, int(value, 16) & (1 << bits) - 1, bits, device, 0), origin
@@ -144,7 +149,7 @@ class Reader:
         self.trace.bad.append((number, message))
 
 
-_CACHE: dict[tuple[str, float, bool], Trace] = {}
+_CACHE: dict[tuple[str, int, int, bool], Trace] = {}
 KEPT_TRACES = 4
 
 
@@ -152,7 +157,8 @@ def load_trace(path: str, skip_bad: bool = False) -> Iterator[int | Trace]:
     """Line numbers as a trace is read, and at the end the `Trace`; one that did not change since is not read twice.
     OSError, ScriptError.
     """
-    key = (os.path.realpath(path), os.stat(path).st_mtime, skip_bad)
+    seen = os.stat(path)
+    key = (os.path.realpath(path), seen.st_mtime_ns, seen.st_size, skip_bad)
     if key not in _CACHE:
         reader = Reader(path, skip_bad)
         yield from reader.lines()

@@ -33,14 +33,19 @@ RATE_MIN, RATE_MAX = Fraction(1, 10_000_000), Fraction(1_000_000)
 LONGEST_NS = 1000 * UNITS["y"]
 """The longest time that a command may name: a thousand years."""
 
+LONGEST_WORD = 200
+"""The longest number or time that is read, in characters: more is no number that a person writes."""
+
 _NUMBER = re.compile(r"(?:0x(?P<x>[0-9a-f]+)|(?P<h>[0-9a-f]+)h|0b(?P<b>[01]+)|(?P<d>[0-9]+))", re.IGNORECASE)
-_TIME = re.compile(r"(?P<n>[0-9]+(?:\.[0-9]+)?)(?P<unit>[a-zµ][a-z0-9]*)?", re.IGNORECASE)
+_TIME = re.compile(r"(?P<n>[0-9]+(?:\.[0-9]+)?)(?P<unit>[a-zµμ][a-z0-9]*)?", re.IGNORECASE)
 
 
 def parse_number(text: str) -> int:
     """`0x34`, `34h`, `0b110100` or `52`, with an optional minus; ValueError says which forms there are."""
-    negative = text[:1] in "-−"
-    match = _NUMBER.fullmatch(text[1:] if negative and text else text)
+    negative = text[:1] in ("-", "−")
+    match = _NUMBER.fullmatch(text[1:] if negative else text)
+    if len(text) > LONGEST_WORD:
+        raise ValueError(f"a number of {len(text)} characters is too long")
     if match is None:
         raise ValueError(f"{text} is not a number: write 52, 34h, 0x34 or 0b110100")
     for group, base in (("h", 16), ("x", 16), ("b", 2), ("d", 10)):
@@ -61,11 +66,11 @@ class Span:
     clock: str | None = None
 
     def after(self, now: int, clocks: Mapping[str, Clock]) -> int:
-        """The moment that lies this far after `now`."""
+        """The moment that lies this far after `now`; no clocks are no time, also between two of them."""
         if self.clock is None:
             return now + self.amount
         clock = clocks[self.clock]
-        return clock.ns(clock.ticks(now) + self.amount)
+        return max(now, clock.ns(clock.ticks(now) + self.amount))
 
     def moment(self, clocks: Mapping[str, Clock]) -> int:
         """This as a moment, counted from power-on."""
@@ -75,20 +80,23 @@ class Span:
         return f"{self.amount}{self.clock or 'ns'}"
 
 
-def parse_time(text: str, clocks: Iterable[str] = ()) -> Span:
+def parse_time(text: str, clocks: Iterable[str] | Mapping[str, Clock] = ()) -> Span:
     """`10ms`, `1.5us`, `838`, `100pit`; ValueError says what is wrong and what would be right."""
-    if text[:1] in "-−" and text:
+    if len(text) > LONGEST_WORD:
+        raise ValueError(f"a time of {len(text)} characters is too long")
+    if text[:1] in ("-", "−"):
         raise ValueError(f"{text} is negative: time only goes on; `back` and `goto` go back")
     match = _TIME.fullmatch(text)
     if match is None:
         raise ValueError(f"{text} is not a time: write 10ms, 1.5us, 838 (ns) or 100pit")
-    amount, unit = Fraction(match["n"]), (match["unit"] or "ns").lower()
+    amount, unit = Fraction(match["n"]), (match["unit"] or "ns").lower().replace("μ", "µ")
     if unit in clocks and unit not in UNITS:
         if amount.denominator != 1:
             raise ValueError(f"{text} is not whole: {unit} counts whole clocks")
-        if amount > LONGEST_NS:
+        span = Span(int(amount), unit)
+        if span.amount > LONGEST_NS or (isinstance(clocks, Mapping) and span.moment(clocks) > LONGEST_NS):
             raise ValueError(f"{text} is too long: up to a thousand years")
-        return Span(int(amount), unit)
+        return span
     if unit not in UNITS:
         if unit == "h":
             raise ValueError(f"h marks hex: for hours write {match['n']}hr")
@@ -102,9 +110,21 @@ def parse_time(text: str, clocks: Iterable[str] = ()) -> Span:
     return Span(int(ns))
 
 
+_HZ = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,30}|/[0-9]{0,29}[1-9][0-9]{0,29})?")
+
+
+def parse_hz(text: str) -> Fraction:
+    """A clock's rate as options give it: `1193182`, `1193181.5` or `13125000/11`; ValueError for anything else."""
+    if not _HZ.fullmatch(text):
+        raise ValueError(f"{text} is not a number or a fraction such as 13125000/11")
+    return Fraction(text)
+
+
 def parse_rate(text: str, clocks: Mapping[str, Clock]) -> Fraction:
     """`1`, `1/1000`, `0.5`, `10ms/s`, `1pit/s`: virtual time in units of real time; ValueError says what is wrong."""
     form = "write 1, 1/1000, 0.5, 10ms/s or 1pit/s"
+    if len(text) > LONGEST_WORD:
+        raise ValueError(f"a rate of {len(text)} characters is too long: {form}")
     if text.endswith("/s"):
         span = parse_time(text[:-2], clocks)
         ns = Fraction(span.amount) if span.clock is None else span.amount / clocks[span.clock].hz * NS_PER_S

@@ -11,8 +11,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.views import keys, theme
+from timerlab.views.bar import Bar
 from timerlab.views.help import HelpPanel, HelpScreen, KeyRow, key_rows, own_keys
 from timerlab.views.jump import JumpScreen
 from timerlab.views.layout import PANELS
@@ -42,6 +44,14 @@ class Acts(LessonActs, Base):
     def theme_names(self) -> list[str]:
         """The themes of the screen."""
         return [one.name for one in theme.THEMES]
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """`:` and `/` are letters where one types."""
+        if action == "act" and parameters and parameters[0] in keys.AHEAD:
+            me = self.me
+            searching = isinstance(me.screen.focused, HelpPanel) and me.screen.focused.searching
+            return len(me.screen_stack) == 1 and not me.composer.typing and not searching
+        return True
 
     async def action_act(self, name: str) -> None:
         """An action of the key table."""
@@ -119,7 +129,7 @@ class Acts(LessonActs, Base):
             if me.drawn is not None:
                 me.panels[name].see(me.drawn)
             me.relayout()
-            me.panels[name].focus()
+            me.base.set_focus(me.panels[name])
             me.call_after_refresh(me.redraw)
 
     def _cycle(self, step: int) -> None:
@@ -176,16 +186,19 @@ class Acts(LessonActs, Base):
             self.action_show("log")
             panel = me.panels["log"]
         me.composer.begin_filter(panel)
-        me.composer.line.focus()
+        me.base.set_focus(me.composer.line)
 
     def act_out(self) -> None:
         """Back out: of a search for a condition, the cursor, a filter, a search, the zoom."""
         me = self.me
         panel: Any = me.focused_panel
         if me.runner.cancel():
+            if me.player is not None:
+                me.player.settle(Result(text="stopped"))
+                me.player.stop()
             me.composer.say([("stopped; what was done stays", "text")])
-        elif me.player is not None and me.player.playing:
-            me.player.playing = False
+        elif me.player is not None and (me.player.playing or me.player.to_come):
+            me.player.stop()
         elif isinstance(panel, HelpPanel):
             if not panel.leave_search():
                 self.action_show(me.view.shown)
@@ -201,9 +214,8 @@ class Acts(LessonActs, Base):
 
     def begin_typing(self, text: str) -> None:
         """Focus the prompt with a beginning."""
-        line = self.me.composer.line
-        line.set_line(text)
-        line.focus()
+        self.me.composer.line.set_line(text)
+        self.me.base.set_focus(self.me.composer.line)
 
     def act_prompt(self) -> None:
         """Type a command; what was typed before is still there."""
@@ -229,7 +241,7 @@ class Acts(LessonActs, Base):
     def act_take(self) -> None:
         """Take the choice."""
         self.me.composer.take()
-        self.me.composer.line.focus()
+        self.me.base.set_focus(self.me.composer.line)
 
     def act_older(self) -> None:
         """The choice before, or an older command."""
@@ -270,6 +282,20 @@ class Acts(LessonActs, Base):
         """Use a theme, and say which."""
         self.theme = name
         self.me.say(f"theme {name.partition('-')[2]}")
+        self.me.call_after_refresh(self.me.redraw)
+
+    @property
+    def ascii(self) -> bool:
+        """Whether only ASCII signs are drawn."""
+        return self.me.camera.ascii
+
+    def toggle_ascii(self) -> None:
+        """Signs of ASCII alone, and back."""
+        self.me.camera.ascii = not self.me.camera.ascii
+        for bar in self.me.base.query(Bar):
+            bar.notify_style_update()
+            bar.refresh()
+        self.me.say("signs of ASCII alone" if self.me.camera.ascii else "all signs")
         self.me.call_after_refresh(self.me.redraw)
 
     def act_palette(self) -> None:
@@ -352,18 +378,7 @@ class Acts(LessonActs, Base):
             self.open_page(rest or "timerlab", (), str(me.runner.session.help_text(rest or None)))
         else:
             self.load(rest)
-        return Said(text)
-
-
-class Said:
-    """A result that only says something."""
-
-    value: int | None = None
-    fault: str | None = None
-    ok: bool = True
-
-    def __init__(self, text: str) -> None:
-        self.text = text
+        return Result(text=text)
 
 
 def holds(panel: Any) -> bool:

@@ -6,6 +6,7 @@ there is something to do and not at all while the session is paused and still.
 
 from __future__ import annotations
 
+import locale
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES
 from textual.widgets import Input
 
+from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.lesson import Lesson
 from timerlab.pacer import Pacer
@@ -40,6 +42,7 @@ from timerlab.views.player import NotePanel, Player, Strip
 from timerlab.views.port61 import Port61Panel
 from timerlab.views.rows import numbers
 from timerlab.views.runner import Runner
+from timerlab.views.signals import mend_continue
 from timerlab.views.tabs import Tab, Tabs
 from timerlab.views.topbar import TopBar, status_of
 from timerlab.views.waves import WavesPanel
@@ -152,6 +155,9 @@ class TimerlabApp(Acts, App[int]):
         self.composer.popup.display = False
         self.composer.suggest()
         self.composer.last = ((WELCOME, "label"),)
+        # Textual writes UTF-8 whatever the locale is; a terminal of another one would show pairs of letters
+        self.camera.ascii = not self.is_headless and "utf" not in locale.getpreferredencoding(False).lower()
+        mend_continue(self._driver)
         self.app_resume_signal.subscribe(self, self._resumed)
         self.pump_timer = self.set_interval(1 / PUMP_HZ, self.pump, pause=True)
         if self.player is not None:
@@ -164,11 +170,6 @@ class TimerlabApp(Acts, App[int]):
     def base(self) -> Screen[Any]:
         """The main screen, whatever lies over it."""
         return self.screen_stack[0]
-
-    @property
-    def ascii(self) -> bool:
-        """Whether only ASCII signs are drawn."""
-        return self.camera.ascii
 
     # the pump
 
@@ -183,14 +184,16 @@ class TimerlabApp(Acts, App[int]):
         text = runner.text
         try:
             result = runner.pump(BUDGET_NS)
+        except CommandError as error:
+            result = Result(text=error.message, ok=False)
         except Exception as error:  # a defect must not take the screen, and the work, with it
             self.defect(error)
             result = None
         if result is not None:
             self.finished(text, result)
-        if player is not None and player.playing:
-            self.advance_lesson(lambda: player.play(now))
-        active = runner.active or (player is not None and player.playing)
+        if player is not None:
+            self.pump_lesson(player, now, result)
+        active = runner.active or (player is not None and (player.playing or player.to_come))
         due = FRAME_UNFOCUSED_NS if self.unfocused else FRAME_NS
         if not active or now - self._drawn_at >= due:
             self._drawn_at = now
@@ -217,7 +220,10 @@ class TimerlabApp(Acts, App[int]):
             seen = self.places()
             for name, panel in self.panels.items():
                 if name in seen:
-                    panel.see(frame)
+                    try:
+                        panel.see(frame)
+                    except Exception as error:  # one broken panel must not take the others with it
+                        self.defect(error)
             notice = frame.notice if runner.pacer.notices > self._heard else ""
             self.topbar.show(status_of(frame, busy, notice))
         self.show_rows(frame)
@@ -237,10 +243,11 @@ class TimerlabApp(Acts, App[int]):
         wide = shape(self.base.size.width, self.base.size.height) != "small"
         if self.composer.typing:
             self.hintrow.show(self.composer.hints(busy))
-        elif focus is not None and focus.HINTS and not busy and not frame.past:
+        elif focus is not None and focus.HINTS and not (busy or frame.past or self.player is not None):
             self.hintrow.show([*focus.HINTS, ("?", "all keys" if wide else "keys")])
         else:
-            self.hintrow.show(panel_hints(wide, frame.running, frame.past, busy, self.player is not None))
+            lesson = self.player is not None and not self.player.lesson.finished
+            self.hintrow.show(panel_hints(wide, frame.running, frame.past, busy, lesson))
         if "aside" in seen and focus is not self.panels["aside"]:
             self.fill_aside(focus)
 

@@ -21,6 +21,7 @@ Spans = list[Span]
 """Spans that are still being put together."""
 
 _BOLD = Style(bold=True)
+_CORNERS = str.maketrans("╭╮╰╯└┘╵", "++++++'")
 
 
 def safe(text: str) -> str:
@@ -83,7 +84,7 @@ class Roles(Widget):
         segments = []
         for text, role in spans:
             text = safe(text)
-            segments.append(Segment(text.translate(ASCII) if poor else text, self.role(role)))
+            segments.append(Segment(text.translate(ASCII).translate(_CORNERS) if poor else text, self.role(role)))
         return Strip(segments).adjust_cell_length(width, self.role("text"))
 
 

@@ -75,6 +75,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("close_lesson", "f8", "F8", "free play", "leave the lesson; the session goes on", place="lesson"),
 )
 
+AHEAD = ("prompt", "filter")
+"""Actions that act before the keys behind them are looked at, so that a command may be typed as fast as one can."""
+
 BY_NAME: dict[str, Action] = {action.name: action for action in ACTIONS}
 
 
@@ -85,4 +88,7 @@ def actions(*places: Place) -> Iterator[Action]:
 
 def bindings(*places: Place) -> list[BindingType]:
     """Textual's bindings for the actions at `places`; all of them call `app.act(NAME)`."""
-    return [Binding(action.keys, f"app.act('{action.name}')", action.help, show=False) for action in actions(*places)]
+    return [
+        Binding(action.keys, f"app.act('{action.name}')", action.help, show=False, priority=action.name in AHEAD)
+        for action in actions(*places)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.lesson import open_lesson
 from timerlab.views.decoding import result_spans
@@ -43,10 +44,11 @@ class LessonActs:
         try:
             result = move()
         except CommandError as error:
-            player.playing = False
+            player.stop()
             me.composer.say([("! ", "fault"), (str(error), "text")])
             result = None
-        if player.session is not me.runner.session:
+        if player.session is not me.runner.session or player.adopt is None:
+            player.adopt = me.runner.adopt
             me.runner.attach(player.session)
             me.camera.aim(player.session, me.runner.pacer)
             me.composer.session = player.session
@@ -66,8 +68,24 @@ class LessonActs:
         if player is None:
             self.me.say("no lesson is open: type load and a name")
             return
-        player.playing = False
+        if self.me.runner.job is not None:
+            self.me.say(f"{self.me.runner.busy} is still at work: esc stops it")
+            return
+        player.stop()
+        player.hurry()
         self.advance_lesson(lambda: move(player))
+
+    def pump_lesson(self, player: Player, host_ns: int, result: Result | None) -> None:
+        """After each turn of the pump: take the result of a line that was at work, go on to the note, or play."""
+        if result is not None:
+            player.settle(result)
+            self.advance_lesson(lambda: None)
+        if player.held:
+            return
+        if player.to_come:
+            self.advance_lesson(player.go_on)
+        elif player.playing:
+            self.advance_lesson(lambda: player.play(host_ns))
 
     def act_note_next(self) -> None:
         """On to the next note."""

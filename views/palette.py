@@ -7,6 +7,7 @@ from typing import Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
+from timerlab.index import presets
 from timerlab.views.keys import actions
 
 
@@ -23,6 +24,9 @@ class Everything(Provider):
             rows.append((f"panel {name}  {key}".rstrip(), "show and focus it", partial(app.action_show, panel)))
         for theme in app.theme_names:
             rows.append((f"theme {theme.partition('-')[2]}", "colours of the screen", partial(app.set_theme, theme)))
+        for preset in presets():
+            rows.append((f"lesson {preset.name}", preset.title, partial(app.issue, f"load {preset.name}")))
+        rows.append(("signs", "ASCII alone, for poor fonts, and back", app.toggle_ascii))
         for verb, words in app.verbs():
             rows.append((f"{verb} …", words, partial(app.begin_typing, f"{verb} ")))
         return rows

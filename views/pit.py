@@ -37,6 +37,8 @@ _MODES = {
     3: ("square wave", "square wave"),
     4: ("soft strobe", "software strobe"),
     5: ("hard strobe", "hardware strobe"),
+    6: ("no period", "own, no period"),
+    7: ("no period", "own, no period"),
 }
 _ACCESS = {1: "lo", 2: "hi", 3: "lo/hi"}
 _WIRED = ("IRQ0", "refresh", "speaker")

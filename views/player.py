@@ -6,12 +6,13 @@ anew and runs it up to the note before, so what is seen is always what the scrip
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual import events
 
-from timerlab.command import Result
+from timerlab.command import Job, Long, Result
 from timerlab.lesson import Lesson
+from timerlab.script import Line
 from timerlab.session import Session
 from timerlab.views import prose
 from timerlab.views.bar import Bar, Spans, joined, spread
@@ -32,9 +33,14 @@ class Player:
 
     def __init__(self, lesson: Lesson) -> None:
         self.lesson = lesson
+        self.adopt: Callable[[Job, str], None] | None = None
+        """Takes a line that is long work and drives it; without it such a line is played to its end at once."""
         self.done: list[tuple[str, Result | None]] = []
         """Lines executed since the note, with their results."""
         self.playing = False
+        self.to_come = False
+        """On its way to the next note, and held up by a line that takes time."""
+        self._pending: Line | None = None
         self._due = 0
 
     @property
@@ -46,42 +52,79 @@ class Player:
         """Whether the next line is a note."""
         return self.lesson.is_note(self.lesson.at)
 
+    @property
+    def held(self) -> bool:
+        """Whether a line is still at work, or lets time run."""
+        return self._pending is not None or self.session.running
+
     def step(self) -> Result | None:
-        """Execute the next line; its result, None for a note and at the end."""
+        """Execute the next line; its result, None for a note, at the end and while the line is still at work."""
         lesson = self.lesson
         if lesson.finished:
             self.playing = False
             return None
-        at, note = lesson.at, self.at_note()
+        line, note = lesson.steps[lesson.at], self.at_note()
+        if self.adopt is not None and line.at_ns is None and isinstance(line.action, Long):
+            self._pending = line
+            self.adopt(self.session.perform(line.action, line.text), line.text)
+            return None
         result = lesson.next()
         if note:
             self.done = []
             return None
-        self.done.append((lesson.steps[at].text, result))
+        self.done.append((line.text, result))
         return result
+
+    def settle(self, result: Result) -> None:
+        """The line at work has come to its end, or was stopped."""
+        line, self._pending = self._pending, None
+        if line is not None:
+            self.lesson.results[self.lesson.at] = result
+            self.lesson.at += 1
+            self.done.append((line.text, result))
+
+    def stop(self) -> None:
+        """Neither play on nor go on to the next note."""
+        self.playing = self.to_come = False
 
     def to_note(self) -> Result | None:
         """Execute up to the end of the next run of notes, or to the end; the last result."""
+        self.to_come = True
+        return self.go_on()
+
+    def go_on(self) -> Result | None:
+        """Execute on the way to the next note, as far as no line takes time."""
         result = None
-        while not self.lesson.finished:
+        while self.to_come and not self.held:
             reading = self.at_note()
             result = self.step() or result
-            if reading and not self.at_note():
-                break
+            if self.lesson.finished or (reading and not self.at_note()):
+                self.to_come = False
         return result
+
+    def hurry(self) -> None:
+        """Let the time that a line runs pass at once."""
+        session = self.session
+        if session.running and session.run_until is not None:
+            session.pass_time(session.run_until)
+            session.pause()
 
     def back(self) -> None:
         """Back to the note before."""
+        self._drop()
         self.lesson.back()
-        self.done, self.playing = [], False
         if not self.lesson.note:
             self.begin()
 
     def restart(self) -> None:
         """Start again; the first note stands."""
+        self._drop()
         self.lesson.restart()
-        self.done, self.playing = [], False
         self.begin()
+
+    def _drop(self) -> None:
+        self.stop()
+        self.done, self._pending, self.adopt = [], None, None
 
     def begin(self) -> None:
         """Run to the first note, if the script has one."""
@@ -90,7 +133,7 @@ class Player:
 
     def play(self, host_ns: int) -> Result | None:
         """While it plays: execute a line when its time has come. It stops at a note and at a broken expectation."""
-        if not self.playing or host_ns < self._due:
+        if not self.playing or self.held or host_ns < self._due:
             return None
         reading = self.at_note()
         result = self.step()
@@ -101,21 +144,29 @@ class Player:
         return result
 
 
-def squares(done: int, total: int) -> Spans:
-    """`■ ■ □ □` for the expectations of a lesson."""
-    if not 0 < total <= MOST_SQUARES:
+def outcomes(lesson: Lesson) -> list[bool | None]:
+    """Each expectation of a lesson in order: met, broken, or None while it is to come."""
+    return [
+        None if result is None else result.ok
+        for step, result in zip(lesson.steps, lesson.results, strict=True)
+        if step.action is not None and step.action.kind == "expect"
+    ]
+
+
+def squares(expected: Sequence[bool | None]) -> Spans:
+    """`■ ! □` for the expectations of a lesson: met, broken, still to come."""
+    if len(expected) > MOST_SQUARES:
         return []
-    met = " ".join("■" * done)
-    left = " ".join("□" * (total - done))
-    return [(met, "met"), (" " if met and left else "", "text"), (left, "absent")]
+    signs: dict[bool | None, Span] = {True: ("■", "met"), False: ("!", "fault"), None: ("□", "absent")}
+    return joined([[signs[one]] for one in expected], 1)
 
 
-def strip(title: str, done: int, total: int, finished: bool, playing: bool, width: int) -> Row:
+def strip(title: str, expected: Sequence[bool | None], finished: bool, playing: bool, width: int) -> Row:
     """The strip: title, expectations met, and the keys that move the lesson."""
     wide = width >= 120
     left: list[Sequence[Span]] = [[("Lesson", "strong")]] if wide else []
-    left += [[(title, "text")], squares(done, total)]
-    words = f"{done} of {total}" + (" met" if wide else "") if total else ""
+    left += [[(title, "text")], squares(expected)]
+    words = f"{expected.count(True)} of {len(expected)}" + (" met" if wide else "") if expected else ""
     left.append([(words, "label")] if words else [])
     if finished:
         left.append([("the end", "strong")])
@@ -140,7 +191,7 @@ class Strip(Bar):
     def show(self, player: Player) -> None:
         """Draw where the lesson stands."""
         lesson = player.lesson
-        row = strip(lesson.title, lesson.done, lesson.total, lesson.finished, player.playing, self.size.width)
+        row = strip(lesson.title, outcomes(lesson), lesson.finished, player.playing, self.size.width)
         self.put([row])
 
     async def on_click(self, event: events.Click) -> None:

@@ -7,11 +7,9 @@ typed when the focus goes back to a panel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.binding import BindingType
 from textual.strip import Strip
 from textual.suggester import Suggester
 from textual.widgets import Input
@@ -22,6 +20,8 @@ from timerlab.views.decoding import underline
 from timerlab.views.history import LONGEST, History
 from timerlab.views.rows import Row, numbers
 from timerlab.views.theme import role_styles
+
+_KEYS = {key: action.name for action in keys.actions("prompt") for key in action.keys.split(",")}
 
 
 class Remembered(Suggester):
@@ -47,8 +47,6 @@ class Line(Input):
     Line > .input--placeholder, Line > .input--suggestion { color: $tl-faint; text-style: none; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = keys.bindings("prompt")
-
     def __init__(self, history: History, *, id: str | None = None) -> None:
         super().__init__(id=id, compact=True, suggester=Remembered(history), select_on_focus=False)
         self.cursor_blink = False
@@ -60,6 +58,19 @@ class Line(Input):
         """Place in the history while walking through it."""
         self.draft = ""
         """What was typed before the walk or the choice began."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        """The prompt's own keys act here and now: by a binding they would act after what is typed behind them."""
+        if self.screen.focused is not self:
+            # typed ahead, while the focus was already going elsewhere
+            self.app.post_message(events.Key(event.key, event.character))
+        elif event.key in _KEYS:
+            act: Callable[[str], None] = self.app.act  # type: ignore[attr-defined]
+            act(_KEYS[event.key])
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
     def validate_value(self, value: str) -> str:
         """One line without control characters, however it was pasted."""
@@ -191,5 +202,4 @@ class Prompt(Bar):
 
     def on_click(self) -> None:
         """A click anywhere on it begins to type."""
-        line: Any = self.screen.query_one(Line)
-        line.focus()
+        self.screen.set_focus(self.screen.query_one(Line))

@@ -14,6 +14,8 @@ from timerlab.session import Session
 
 SLICE_NS = 2_000_000
 """Host ns that one step of a job should take."""
+JOB_NS = 14_000_000
+"""Host ns of a job's turn: of the 20 ms between two turns enough is left for keys and frames."""
 LEAST, MOST = 16, 1 << 22
 """Bounds of a job's budget."""
 
@@ -48,18 +50,20 @@ class Runner:
     def begin(self, text: str) -> Result | None:
         """Start a command; the result if it is finished at once, else None. Raises CommandError."""
         was_running = self.session.running
-        self.text, self.progress = text, ""
-        self.job = self.session.begin(text)
-        self._budget = 1024
+        self.adopt(self.session.begin(text), text)
         result = self._steps(4 * SLICE_NS)
         if self.session.running and not was_running:
             self.pacer.resync()
         return result
 
+    def adopt(self, job: Job, text: str) -> None:
+        """Drive a job from now on."""
+        self.job, self.text, self.progress, self._budget = job, text, "", 1024
+
     def pump(self, budget_ns: int) -> Result | None:
-        """Spend a few ms of host time; the result of the job if it became ready."""
+        """Let time pass for about `budget_ns`, or work on the job; the result of the job if it became ready."""
         if self.job is not None:
-            return self._steps(max(budget_ns, SLICE_NS))
+            return self._steps(JOB_NS)
         if self.session.running:
             self.pacer.pump(budget_ns)
         return None

@@ -7,17 +7,27 @@ wrong.
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from timerlab.command import Action
 from timerlab.commands import io, look, script, time, travel  # noqa: F401  (each adds its verbs to the group)
 from timerlab.commands.verb import Verb, Words, fail, group
+from timerlab.conditions import near
 from timerlab.errors import CommandError
 from timerlab.tokens import Token, split, strip_comment
+
+_UNWRITABLE = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|[\ud800-\udfff]")
+"""What a line of a script cannot hold: line breaks (as `str.splitlines` sees them), and halves of characters."""
 
 
 def parse(line: str, words: Words, column: int = 1) -> Action | None:
     """The action that a line asks for; None for an empty line or a comment; CommandError with the column otherwise."""
+    odd = _UNWRITABLE.search(line.rstrip(), len(line) - len(line.lstrip()))
+    if odd is not None:
+        what = "half a character" if "\ud800" <= odd.group() <= "\udfff" else "a line break"
+        raise CommandError(f"{what} cannot stand in a command", odd.start() + column)
     tokens = split(strip_comment(line), column)
     if not tokens:
         return None
@@ -43,7 +53,7 @@ def parse_tokens(tokens: list[Token], words: Words) -> Action:
     last = tokens[-1]
     end = last.column + len(last)
     try:
-        context = verb.make_context(name, list(tokens[1:]), obj=words)
+        context = verb.make_context(name, _sorted(verb, tokens[1:], end), obj=words)
         words.end = end
         action = verb.invoke(context)
     except CommandError:
@@ -52,9 +62,49 @@ def parse_tokens(tokens: list[Token], words: Words) -> Action:
         what = (error.param.human_readable_name if error.param else "something").upper()
         raise CommandError(f"{name} wants {what}: {verb.usage}", end, incomplete=True) from None
     except click.UsageError as error:
-        raise CommandError(error.format_message(), tokens[1].column if len(tokens) > 1 else end) from None
+        message = " ".join(error.format_message().split())
+        word = _blamed(error, tokens)
+        if word is None:
+            raise CommandError(message, tokens[1].column if len(tokens) > 1 else end) from None
+        raise CommandError(message, word.column, length=len(word)) from None
     assert isinstance(action, Action)
     return action
+
+
+def _sorted(verb: Verb, tokens: list[Token], end: int) -> list[str]:
+    """The words with the verb's options in front and `--` before the rest, so that click takes `-5` or `-x` for what it
+    is and hands every word on as it came, with its column.
+    """
+    options = {name: param for param in verb.params if isinstance(param, click.Option) for name in param.opts}
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(tokens)
+    for token in words:
+        option = options.get(token.partition("=")[0])
+        if option is None:
+            if token.startswith("--") and (guess := near(token, list(options))):
+                fail(f"no option {token}  Did you mean {guess} ?", token, guess)
+            rest.append(token)
+            continue
+        front.append(token)
+        if not option.is_flag and "=" not in token:
+            value = next(words, None)
+            if value is None:
+                raise CommandError(f"{token} wants a value after it: {verb.usage}", end, incomplete=True)
+            front.append(value)
+    return [*front, "--", *rest]
+
+
+def _blamed(error: click.UsageError, tokens: list[Token]) -> Token | None:
+    """The word that an error about an option is about."""
+    param = getattr(error, "param", None)
+    names = param.opts if isinstance(param, click.Option) else [getattr(error, "option_name", None)]
+    for i, token in enumerate(tokens):
+        if token in names and isinstance(error, click.BadParameter) and i + 1 < len(tokens):
+            return tokens[i + 1]
+        if token.partition("=")[0] in names:
+            return token
+    return None
 
 
 __all__ = ["Verb", "Words", "fail", "group", "parse", "parse_tokens"]

@@ -16,7 +16,7 @@ from timerlab.errors import CommandError
 from timerlab.explain import explain_name, explain_read, explain_value, explain_write
 from timerlab.regs import Reg
 from timerlab.text import count, hexa
-from timerlab.tokens import Token
+from timerlab.tokens import Token, column_of
 from timerlab.units import parse_number
 
 if TYPE_CHECKING:
@@ -99,12 +99,18 @@ class Help(View):
     """The help text of a topic."""
 
     topic: str = ""
+    column: int = 1
 
     def text(self) -> str:
         return f"help {self.topic}".rstrip()
 
     def run(self, session: Session) -> Result:
-        return Result(text=session.help_text(self.topic or None))
+        try:
+            return Result(text=session.help_text(self.topic or None))
+        except CommandError as error:
+            raise CommandError(
+                error.message, self.column, length=len(self.topic), suggestion=error.suggestion
+            ) from None
 
 
 @verb("show [NAME]", examples=("show", "show pit.ch0", "show port61.value"), completes=("peek",))
@@ -173,4 +179,4 @@ def help(topic: str | None) -> Help:
     """Help on a command, a register, a quirk, `quirks`, `profiles` or `registers`; without a
     topic, the list of commands.
     """
-    return Help(str(topic or ""))
+    return Help(str(topic or ""), column_of(topic or ""))

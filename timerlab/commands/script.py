@@ -119,10 +119,10 @@ class Save(View):
     def run(self, session: Session) -> Result:
         try:
             path, entries = session.save(self.path)
-        except OSError as error:
-            raise CommandError(
-                f"cannot write {self.path}: {error.strerror or error}", self.column, length=len(self.path)
-            ) from None
+        except (OSError, ValueError, RuntimeError) as error:
+            # ValueError: no file has such a name; RuntimeError: `~name` of a user that there is not
+            why = (error.strerror if isinstance(error, OSError) else None) or error
+            raise CommandError(f"cannot write {self.path}: {why}", self.column, length=len(self.path)) from None
         return Result(text=f"wrote {path}, {count(entries)} entries")
 
 
@@ -220,7 +220,7 @@ def expect(words: Words, what: tuple[Token, ...]) -> Action:
     from timerlab.commands import group, parse_tokens
 
     tokens = list(what)
-    end = tokens[-1].column + len(tokens[-1]) if tokens else len("expect ") + 1
+    end = tokens[-1].column + len(tokens[-1]) if tokens else words.end
     if tokens and tokens[0] == "fault":
         if len(tokens) < 2:
             raise CommandError("fault wants a command after it", end, incomplete=True)

@@ -123,7 +123,8 @@ class Run(View):
     def run(self, session: Session) -> Result:
         if not session.paced:
             if self.span is None:
-                raise CommandError("run without a time needs a screen to pace it: write run TIME or skip TIME")
+                message = "run without a time needs a screen to pace it: write run TIME or skip TIME"
+                raise CommandError(message, length=3)
             return session.perform(Skip(self.span)).finish()
         session.running = True
         session.run_until = None
@@ -198,8 +199,11 @@ def step(words: Words, what: tuple[Token, ...]) -> Action:
     """Go to the next event, to the next edge of LINE, or N ticks of a clock ahead (`step 5pit` is `skip 5pit`)."""
     if not what:
         return Step()
-    if len(what) == 2 and what[0].isdigit() and what[1] in words.clocks:
-        return Skip(Span(int(what[0]), str(what[1])))
+    if len(what) == 2 and what[0].isdecimal() and what[1] in words.clocks:
+        try:
+            return Skip(parse_time(what[0] + what[1], words.clocks))
+        except ValueError as error:
+            fail(str(error), what[0])
     if len(what) > 1:
         fail(f"{what[1]} is one word too many: step, step LINE or step 5pit", what[1])
     if what[0] in words.lines:
@@ -210,7 +214,8 @@ def step(words: Words, what: tuple[Token, ...]) -> Action:
         except ValueError as error:
             fail(str(error), what[0])
         if span.clock is None:
-            fail(f"step counts clocks: write {span.amount}pit, or skip {what[0]}", what[0], f"{span.amount}pit")
+            clocks = f"{span.amount}pit" if what[0].isdecimal() else "5pit"
+            fail(f"step counts clocks: write {clocks}, or skip {what[0]}", what[0], clocks)
         return Skip(span)
     raise unknown("line", what[0], words.lines)
 
@@ -239,7 +244,7 @@ def until(words: Words, cond: tuple[Token, ...]) -> Until:
         except ValueError as error:
             fail(str(error), rest[0])
         tokens = tokens[: marks[0]]
-    end = tokens[-1].column + len(tokens[-1]) if tokens else len("until ") + 1
+    end = tokens[-1].column + len(tokens[-1]) if tokens else cond[0].column if cond else words.end
     return Until(parse_condition(tokens, words, end), limit)
 
 

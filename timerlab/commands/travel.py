@@ -69,7 +69,7 @@ def goto(words: Words, where: str) -> Goto:
     """Go to a moment of the session, or to the end of an entry of the log; beyond the end, time is skipped."""
     column = getattr(where, "column", 1)
     if where.startswith("#"):
-        if not where[1:].isdigit() or len(where) > 12:
+        if not (where.isascii() and where[1:].isdigit()) or len(where) > 12:
             fail(f"{where} is no entry of the log: #0, #1, ...", where)
         return Goto(None, int(where[1:]), column)
     try:

@@ -1,0 +1,123 @@
+"""What the screen looks like, as SVG: three sizes, dark, light and without colour, and the states told by look."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from timerlab import Session
+from timerlab.views.app import TimerlabApp
+from timerlab.views.history import History
+
+SIZES = {"80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
+COMMANDS = """\
+outb 43h 34h
+outb 40h a9h
+outb 40h 04h
+outb 43h 54h
+outb 41h 12h
+outb 43h b6h
+outb 42h 97h
+outb 42h 0ah
+outb 61h 03h
+skip 12s
+skip 345678901ns
+outb 43h 00h"""
+
+Snap = Callable[..., bool]
+Before = Callable[[Pilot[int]], Awaitable[None]]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Callable[[], TimerlabApp]:
+    """Makes the screen on a board with all three channels running, its host clock frozen."""
+
+    def made() -> TimerlabApp:
+        session = Session()
+        for command in COMMANDS.splitlines():
+            session.do(command)
+        history = History(tmp_path / "history", clock=lambda: 0.0)
+        history.add("outb 43h 00h")
+        return TimerlabApp(session, pacer_clock=lambda: 0, history=history)
+
+    return made
+
+
+def themed(theme: str) -> Before:
+    """Chooses a theme before the picture."""
+
+    async def before(pilot: Pilot[int]) -> None:
+        app = pilot.app
+        assert isinstance(app, TimerlabApp)
+        app.theme = theme
+        await pilot.pause(0.1)
+        app.redraw()
+        await pilot.pause(0.1)
+
+    return before
+
+
+def typed(text: str) -> Before:
+    """Types before the picture."""
+
+    async def before(pilot: Pilot[int]) -> None:
+        await pilot.press("colon", *("space" if c == " " else c for c in text))
+        await pilot.pause(0.2)
+
+    return before
+
+
+def pressed(*keys: str) -> Before:
+    """Presses keys before the picture."""
+
+    async def before(pilot: Pilot[int]) -> None:
+        await pilot.pause(0.1)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.05)
+        await pilot.pause(0.2)
+
+    return before
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["timerlab-dark", "timerlab-light"])
+def test_main(snap_compare: Snap, app: Callable[[], TimerlabApp], size: str, theme: str) -> None:
+    assert snap_compare(app(), terminal_size=SIZES[size], run_before=themed(theme))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_main_without_colour(
+    snap_compare: Snap, app: Callable[[], TimerlabApp], size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert snap_compare(app(), terminal_size=SIZES[size], run_before=pressed())
+
+
+@pytest.mark.parametrize("size", ["80x24", "120x40"])
+def test_decoding_what_is_typed(snap_compare: Snap, app: Callable[[], TimerlabApp], size: str) -> None:
+    assert snap_compare(app(), terminal_size=SIZES[size], run_before=typed("outb 43h b6h"))
+
+
+def test_completions(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["80x24"], run_before=typed("outb 4"))
+
+
+def test_a_mistake(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["80x24"], run_before=typed("outb 43h 1b6h"))
+
+
+def test_the_past_is_violet(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["120x40"], run_before=pressed("N", "N"))
+
+
+def test_help(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["120x40"], run_before=pressed("question_mark"))
+
+
+def test_waves_zoomed_with_cursors(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    keys = ("w", "z", "a", "left_square_bracket", "b", "left_square_bracket")
+    assert snap_compare(app(), terminal_size=SIZES["120x40"], run_before=pressed(*keys))
