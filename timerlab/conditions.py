@@ -74,8 +74,8 @@ class Compare:
             line = self.peek.removesuffix(".edges")
             if machine.future(line) is not None:
                 return machine.reach_rises(line, self.value + (self.op == ">"))
-        line = self.peek.removesuffix(".level") if self.peek.endswith(".level") else self.peek
-        if line in machine.board.lines:
+        line = self.peek.removesuffix(".level").removesuffix(".edges")
+        if line in machine.line_names():
             edge = machine.next_edge(line, limit)
             return edge[0] if edge else None
         return machine.next_change(self.peek)

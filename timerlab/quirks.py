@@ -162,6 +162,7 @@ def resolve(profile: str, quirks: Mapping[str, str] | None = None) -> dict[str, 
         if value not in QUIRKS[name].values:
             raise ValueError(f"{name} cannot be {value!r}: {', '.join(QUIRKS[name].values)}")
         chosen[name] = value
-    if chosen["pit_irq0"] == "timer" and chosen["pit_count"] == "clocked":
-        raise ValueError("pit_irq0=timer needs pit_count=elapsed: a clocked counter has no load time to reckon from")
+    for name, value in (("pit_irq0", "timer"), ("pit_mode67", "own")):
+        if chosen[name] == value and chosen["pit_count"] == "clocked":
+            raise ValueError(f"{name}={value} needs pit_count=elapsed")
     return chosen

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from timerlab import places, script
 from timerlab.commands.script import ReplayTrace
 from timerlab.errors import CommandError, ScriptError
+from timerlab.units import parse_rate
 
 if TYPE_CHECKING:
     from timerlab.command import Entry, Result
@@ -87,6 +88,11 @@ def from_head(kind: type[Session], head: Mapping[str, str], name: str) -> Sessio
         line, column, length = _at_fault(kind, head)
         raise ScriptError(name, CommandError(str(error), column, line=line, length=length)) from None
     session.head = dict(head)
+    if "rate" in head:
+        try:
+            session.rate = parse_rate(head["rate"], session.machine.board.clocks)
+        except ValueError as error:
+            raise ScriptError(name, CommandError(str(error))) from None
     return session
 
 

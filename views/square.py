@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from timerlab.line import Wave as Cells
 from timerlab.text import decimal
 from timerlab.views.frame import Wave
 
-__all__ = ["cell_of", "draw", "nice_step", "ruler", "series"]
+__all__ = ["cell_of", "draw", "halved", "nice_step", "ruler", "series"]
 
 _HEAVY = {
     "low": (" ", "━"),
@@ -58,6 +59,20 @@ def draw(wave: Wave, ascii: bool = False) -> tuple[str, str]:
             run = at + 1
     _even_out(shapes, run, len(shapes))
     return "".join(signs[shape][0] for shape in shapes), "".join(signs[shape][1] for shape in shapes)
+
+
+def halved(fine: Wave) -> Cells:
+    """A wave of half as many cells. A pulse that stands across the border of two cells, in the nearer half of each, is
+    narrower than a cell: it goes into the first of them whole, and is drawn as what it is.
+    """
+    counts, levels = fine.counts, fine.levels
+    half = [counts[i] + counts[i + 1] for i in range(0, len(counts) - 1, 2)]
+    ends = list(levels[1::2])
+    for i in range(1, len(counts) - 2, 2):
+        if counts[i] == 1 == counts[i + 1] and not counts[i - 1] and not counts[i + 2]:
+            half[i // 2], half[i // 2 + 1] = 2, 0
+            ends[i // 2] = levels[i + 1]
+    return Cells(fine.start, half, ends)
 
 
 def _even_out(shapes: list[str], start: int, end: int) -> None:

@@ -15,10 +15,10 @@ from timerlab.text import count, duration_exact, moment, rate
 from timerlab.views.frame import Frame
 from timerlab.views.port61 import tone
 from timerlab.views.rows import Row, Span, clip, highlight, pad, put, rule
-from timerlab.views.square import cell_of, draw, ruler
+from timerlab.views.square import cell_of, draw, halved, ruler
 from timerlab.views.tone import note_name
 
-__all__ = ["Plan", "View", "fitting", "head_rows", "label", "plan_for", "rows", "shown_lines", "window"]
+__all__ = ["Plan", "View", "fitting", "head_rows", "label", "pitch", "plan_for", "rows", "shown_lines", "window"]
 
 _LABELS = {"refresh": "REF", "speaker": "speaker", "port61.gate2": "GATE2", "port61.spkr": "SPKR"}
 
@@ -122,10 +122,20 @@ def _two_digits(n: int) -> int:
 
 def shown_lines(height: int, lines: int, view: View, width: int) -> int:
     """How many lines fit under each other."""
+    return max(1, min(lines, _room(height, view, width) // 2))
+
+
+def pitch(height: int, lines: int, view: View, width: int) -> int:
+    """How many rows a line takes: two, and up to two blank ones where there is room for all lines."""
+    return max(2, min(4, _room(height, view, width) // max(1, lines)))
+
+
+def _room(height: int, view: View, width: int) -> int:
+    """How many rows there are for lines."""
     below = 0
     if view.a is not None or view.b is not None:
         below = 5 if plan_for(width).facts and height >= 20 else 1
-    return max(1, min(lines, (height - head_rows(view, width) - below) // 2))
+    return height - head_rows(view, width) - below
 
 
 def head_rows(view: View, width: int) -> int:
@@ -148,8 +158,10 @@ def rows(frame: Frame, width: int, height: int, view: View) -> list[Row]:
         if ns is not None and ns in seen
     }
     table = _axis(frame, plan, view, lo, hi, at_now, at_cursor, head_rows(view, width))
+    apart = pitch(height, len(names), view, width)
     for at in range(first, first + many):
-        table += _line(frame, plan, view, names[at], at == view.selected, lo, hi, at_now, at_cursor)
+        table += _line(frame, plan, view, names[at], at == view.selected, apart > 2, lo, hi, at_now, at_cursor)
+        table += [_between(plan, at_now, at_cursor)] * (apart - 2)
     table = [pad(row, width) for row in table]
     if view.a is not None or view.b is not None:
         table += _facts(frame, plan, width, height, view, names[min(view.selected, len(names) - 1)])
@@ -211,13 +223,14 @@ def _line(
     view: View,
     name: str,
     selected: bool,
+    roomy: bool,
     lo: int,
     hi: int,
     at_now: int | None,
     at_cursor: dict[str, int],
 ) -> list[Row]:
-    """One line's two rows, with its name, its values and what it is."""
-    wave = frame.wave(name, lo, hi, plan.cells)
+    """One line's two rows, with its name, its values and, where there is room, what it is."""
+    wave = halved(frame.wave(name, lo, hi, 2 * plan.cells))
     upper, lower = draw(wave, frame.ascii)
     before = 0
     if lo < 0:  # nothing was before the power came on
@@ -227,9 +240,7 @@ def _line(
     dense = upper.count("░") * 2 > plan.cells
     role = "interactive" if selected else "label" if dense else "text"
     split = 0 if at_now is None and frame.now < lo else plan.cells if at_now is None else at_now
-    strokes = sorted(dict.fromkeys(at_cursor.values(), "interactive").items())
-    if at_now is not None and at_now not in at_cursor.values():
-        strokes = sorted([*strokes, (at_now, "changed")])
+    strokes = _crossing(at_now, at_cursor)
     first: list[Span] = [(" " + label(name), "strong" if selected else "text")]
     wave_rows = [_strokes(text, role, split, strokes) for text in (upper, lower)]
     left = pad(first, plan.at)
@@ -241,9 +252,25 @@ def _line(
     if view.a is None and view.b is None:
         left = put(left, plan.one, ((str(_level(frame, name, frame.now)), "strong"),))
     second: list[Span] = []
-    if plan.facts:
-        second = [(" " + _what(frame, name, dense), "label")]
+    if plan.facts or roomy:
+        words = _what(frame, name, dense)
+        if len(words) > plan.at - 2:  # the first part says it
+            words = words.partition(",")[0].partition("  ")[0]
+        second = [(" " + words, "label")]
     return [(*left, *wave_rows[0]), (*pad(clip(second, plan.at - 1), plan.at), *wave_rows[1])]
+
+
+def _crossing(at_now: int | None, at_cursor: dict[str, int]) -> list[tuple[int, str]]:
+    """The cells that the strokes of now and of the cursors stand in, with their roles."""
+    strokes = dict.fromkeys(at_cursor.values(), "interactive")
+    if at_now is not None:
+        strokes.setdefault(at_now, "changed")
+    return sorted(strokes.items())
+
+
+def _between(plan: Plan, at_now: int | None, at_cursor: dict[str, int]) -> Row:
+    """A blank row between two lines: only the strokes go through it."""
+    return (*pad((), plan.at), *_strokes(" " * plan.cells, "text", plan.cells, _crossing(at_now, at_cursor)))
 
 
 def _strokes(text: str, role: str, split: int, strokes: Sequence[tuple[int, str]]) -> Row:

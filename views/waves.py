@@ -14,7 +14,7 @@ from timerlab.views.frame import Frame
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row
 from timerlab.views.square import series
-from timerlab.views.wave_rows import View, fitting, head_rows, label, plan_for, rows, shown_lines, window
+from timerlab.views.wave_rows import View, fitting, head_rows, label, pitch, plan_for, rows, shown_lines, window
 
 __all__ = ["WavesPanel"]
 
@@ -97,8 +97,9 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
             return
         width = self.size.width
         plan = plan_for(width)
-        at = (event.y - 1 - head_rows(self.view, width)) // 2
-        many = shown_lines(self.size.height - 1, len(self.frame.lines()), self.view, width)
+        height, lines = self.size.height - 1, len(self.frame.lines())
+        at = (event.y - 1 - head_rows(self.view, width)) // pitch(height, lines, self.view, width)
+        many = shown_lines(height, lines, self.view, width)
         if event.y > head_rows(self.view, width) and 0 <= at < many:
             self.view = replace(self.view, selected=self.view.first + at)
         if self.view.active and event.x >= plan.at:

@@ -15,7 +15,7 @@ from timerlab.conditions import OPS, Compare, Condition, Value, parse_condition,
 from timerlab.errors import CommandError, ScriptError
 from timerlab.machine import Machine
 from timerlab.places import trace_path
-from timerlab.text import count
+from timerlab.text import count, plural
 from timerlab.tokens import Token
 from timerlab.trace import Trace, load_trace
 
@@ -103,7 +103,7 @@ class Load(View):
 
     def run(self, session: Session) -> Result:
         lines = session.become(self.name, self.column)
-        return Result(text=f"{self.name}: {count(lines)} commands, profile {session.options.profile}")
+        return Result(text=f"{self.name}: {plural(lines, 'command')}, profile {session.options.profile}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Save(View):
             # ValueError: no file has such a name; RuntimeError: `~name` of a user that there is not
             why = (error.strerror if isinstance(error, OSError) else None) or error
             raise CommandError(f"cannot write {self.path}: {why}", self.column, length=len(self.path)) from None
-        return Result(text=f"wrote {path}, {count(entries)} entries")
+        return Result(text=f"wrote {path}, {plural(entries, 'entry', 'entries')}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,11 @@ group = click.Group("timerlab")
 """All verbs."""
 
 
+def _unwrapped(function: Callable[..., Action]) -> str:
+    """A docstring with a line a paragraph: the first one is what lists of commands show."""
+    return "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
+
+
 def verb(
     usage: str, *, examples: tuple[str, ...] = (), completes: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., Action]], Verb]:
@@ -67,7 +72,7 @@ def verb(
 
     def wrap(function: Callable[..., Action]) -> Verb:
         command = click.command(
-            usage.split()[0], cls=Verb, usage=usage, examples=examples, completes=completes, help=function.__doc__
+            usage.split()[0], cls=Verb, usage=usage, examples=examples, completes=completes, help=_unwrapped(function)
         )(function)
         group.add_command(command)
         return command
