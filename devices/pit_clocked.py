@@ -29,9 +29,7 @@ from collections.abc import Callable, Iterator
 
 from timerlab.clock import Clock
 from timerlab.devices.pit_channel import Channel, counted, length, span
-from timerlab.line import Train
-
-FOREVER = 1 << 62
+from timerlab.line import FOREVER, Train
 
 Run = tuple[int, int, Callable[[int], int]]
 """A stretch of clocks in which CE only falls: its first tick, how many ticks, and CE on the i-th of them."""

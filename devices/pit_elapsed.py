@@ -16,8 +16,8 @@ from math import gcd
 
 from timerlab.clock import Clock
 from timerlab.devices.pit_channel import Channel
-from timerlab.devices.pit_clocked import FOREVER, Run
-from timerlab.line import Gap, Train
+from timerlab.devices.pit_clocked import Run
+from timerlab.line import FOREVER, Gap, Train
 
 BY_HAND = 8
 """How many times a timer is fired one by one before the rest is reckoned in closed form."""
@@ -263,7 +263,9 @@ class Elapsed:
             if ch.irq:
                 ch.irq_next = self.timer_after(ch, now)
         elif ch.mode == 2:
-            if ch.irq and 2 * n + 2 < self.clock.num:
+            if 2 * n + 2 >= self.clock.num:
+                self._leap_turns(ch, now, told)
+            elif ch.irq:
                 self._leap_mode2(ch, at, now, told)
         elif (law := self.law(ch)) is not None and ch.irq == self.out(ch, at - 1):
             # a deadline with a fraction fires for nothing, and again 1 ns later: IRQ 0 is OUT
@@ -272,6 +274,26 @@ class Elapsed:
                 told.append(piece)
             ch.irq = self.out(ch, now)
             ch.irq_next = self.timer_after(ch, now)
+
+    def _leap_turns(self, ch: Channel, now: int, told: list[Train | Gap]) -> None:
+        """Mode 2 on a clock whose deadlines are often whole ns: what the timer does repeats after `num` periods, which
+        are `n * den` ns to the ns. One such turn is fired by hand, and the others are counted from it.
+        """
+        turn = ch.n * self.clock.den
+        for _ in range(3):  # the first turns may begin in another state than they end in
+            start, level = ch.irq_next, ch.irq
+            if start is None or start + 2 * turn > now:
+                return
+            one: list[Train | Gap] = []
+            while ch.irq_next is not None and ch.irq_next < start + turn:
+                self._fire_due(ch, now, one)
+            told += one
+            if (ch.irq, ch.irq_next) == (level, start + turn):
+                turns = (now - start) // turn - 1
+                rises = sum(train.rises for train in one if isinstance(train, Train))
+                told.append(Gap(turns * rises, turns * rises, start + (turns + 1) * turn - 1))
+                ch.irq_next = start + (turns + 1) * turn
+                return
 
     def _leap_mode2(self, ch: Channel, at: int, now: int, told: list[Train | Gap]) -> None:
         """Mode 2: IRQ 0 falls at each m N and rises at m N + 1, except where one of them is a whole nanosecond.

@@ -13,7 +13,7 @@ from typing import Any
 
 from timerlab.clock import Clock
 from timerlab.device import Device, State
-from timerlab.line import Gap, Line, Train
+from timerlab.line import FOREVER, Gap, Line, Train
 from timerlab.regs import Layout, Reg, flag
 
 PORT = 0x61
@@ -137,10 +137,10 @@ class Port61(Device):
     def refresh_train(self) -> Train | None:
         """Bit 4 as a wave from power-on, where it is a function of time alone; None where reads or OUT 1 toggle it."""
         if self.refresh == "clock":
-            return Train(self.clock, REFRESH_CLOCKS, 1, REFRESH_CLOCKS, REFRESH_CLOCKS, 1 << 62)
+            return Train(self.clock, REFRESH_CLOCKS, 1, REFRESH_CLOCKS, REFRESH_CLOCKS, FOREVER)
         if self.refresh == "kvm_16us":
             half = 1 << KVM_REFRESH_BIT
-            return Train(Clock(1, 1), half, 1, half, half, 1 << 62)
+            return Train(Clock(1, 1), half, 1, half, half, FOREVER)
         return None
 
     def next_toggle(self, now: int) -> int | None:

@@ -11,7 +11,6 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from timerlab import text
@@ -144,6 +143,8 @@ def shown(value: Value) -> str:
 
 def near(word: str, names: Sequence[str]) -> str | None:
     """The name that was probably meant."""
+    from difflib import get_close_matches
+
     found = get_close_matches(word.lower(), names, 1, 0.6)
     return found[0] if found else None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from timerlab.command import Entry, Result
 from timerlab.commands.script import ReplayTrace
-from timerlab.history import History, Played
+from timerlab.history import EVERY_ACCESSES, History, Played
 from timerlab.replay import Feed, Tally
 from timerlab.trace import Trace
 
@@ -24,6 +24,10 @@ class Feeder:
         """Whether a trace is being fed."""
         return self.feed is not None
 
+    def plays(self, entry: Entry) -> bool:
+        """Whether it is this entry's trace that is being fed."""
+        return self._entry is entry
+
     def begin(self, trace: Trace, entry: Entry, most: int | None) -> Feed:
         """Start with a trace: at its own times where they lie ahead, from now on where they do not."""
         now = self.history.machine.now
@@ -36,8 +40,11 @@ class Feeder:
 
     def play(self, most: int) -> None:
         """Feed up to `most` accesses."""
-        if self.feed is not None and self._entry is not None:
-            self.feed.play(self.history.machine, most)
+        if self.feed is None or self._entry is None:
+            return
+        end = min(self.feed.total, self.feed.at + most)
+        while self.feed.at < end:
+            self.feed.play(self.history.machine, min(EVERY_ACCESSES, end - self.feed.at))
             self.history.fed(self._entry, self.feed.at)
 
     def pass_time(self, to: int) -> bool:

@@ -24,7 +24,7 @@ EVERY = 256
 AGAIN = 1 << 16
 """How many trains a line remembers where a window is gone through once more."""
 
-EVERY_ACCESSES = 4096
+EVERY_ACCESSES = 1024
 """Accesses of a trace between two checkpoints."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 
+from timerlab import places
 from timerlab.places import SUFFIX
 from timerlab.script import read_head
 
@@ -23,7 +23,7 @@ class Preset:
 def presets() -> list[Preset]:
     """All presets, by name."""
     found = []
-    for file in resources.files("timerlab.presets").iterdir():
+    for file in places.presets().iterdir():
         if not file.name.endswith(SUFFIX):
             continue
         head = read_head(file.read_text(encoding="utf-8"), file.name)

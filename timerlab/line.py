@@ -18,6 +18,9 @@ from timerlab.clock import NANOSECONDS, Clock
 RING = 256
 """How many trains a line remembers. A steady wave is one train, however long it lasts."""
 
+FOREVER = 1 << 100
+"""The count of a train without an end: more edges than any clock makes in the age of the world."""
+
 
 @dataclass(frozen=True, slots=True)
 class Train:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
 
@@ -230,5 +229,7 @@ class Machine:
 
     def digest(self) -> str:
         """A short fingerprint of the state."""
+        from hashlib import blake2b
+
         snapshot = self.snapshot()
         return blake2b(repr((snapshot.now, snapshot.devices, snapshot.lines)).encode(), digest_size=8).hexdigest()

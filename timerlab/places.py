@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timerlab.errors import CommandError
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 SUFFIX = ".timerlab"
 
@@ -18,6 +21,13 @@ def _home(name: str) -> Path:
         raise CommandError(f"no file {name}: {error}", 1, length=len(name)) from None
 
 
+def presets() -> Traversable:
+    """The folder of the presets; importing what finds it costs as much as a fifth of the engine, so it is done here."""
+    from importlib import resources
+
+    return resources.files("timerlab.presets")
+
+
 def find(name: str) -> tuple[str, str, str]:
     """(text, name, folder) of a preset or a file; OSError, or CommandError for a name that is neither."""
     path = _home(name)
@@ -25,7 +35,7 @@ def find(name: str) -> tuple[str, str, str]:
         return path.read_text(encoding="utf-8"), str(path), str(path.parent)
     bare = name.removesuffix(SUFFIX)
     if bare == Path(bare).name:
-        preset = resources.files("timerlab.presets") / (bare + SUFFIX)
+        preset = presets() / (bare + SUFFIX)
         if preset.is_file():
             return preset.read_text(encoding="utf-8"), name, ""
     raise CommandError(f"no file and no preset {name}: `timerlab list` tells the presets", 1, length=len(name))
@@ -37,7 +47,9 @@ def trace_path(name: str, folder: str) -> str:
         if place.is_file():
             return str(place)
     if name == Path(name).name:
-        preset = resources.files("timerlab.presets") / name
+        from importlib import resources
+
+        preset = presets() / name
         with resources.as_file(preset) as found:
             if found.is_file():
                 return str(found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,8 @@ def save(session: Session, path: str) -> tuple[str, int]:
         if entry.kind == "advance":
             waiting = True
             continue
-        lines.append(f"@{entry.t_ns} {entry.text}" if waiting else entry.text)
+        text = _said(session, entry)
+        lines.append(f"@{entry.t_ns} {text}" if waiting else text)
         # a replay that was stopped ends later than its last access
         waiting = entry.kind == "replay"
     half = session.log[session.position] if session.past else None
@@ -54,6 +54,13 @@ def save(session: Session, path: str) -> tuple[str, int]:
     return str(target), len(done)
 
 
+def _said(session: Session, entry: Entry) -> str:
+    """An entry's command; of a trace that is still being played, what was played so far."""
+    if isinstance(entry.action, ReplayTrace) and session.feeder.plays(entry):
+        return entry.action.limited(session.history.played[entry.index].done).text()
+    return entry.text
+
+
 def _fed(session: Session, half: Entry) -> int:
     """How many accesses are done of a replay in whose middle the session stands."""
     played = session.history.played[half.index]
@@ -65,6 +72,8 @@ def _fed(session: Session, half: Entry) -> int:
 
 def head_of(session: Session) -> dict[str, str]:
     """The head that makes the same session again."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         made_by = version("timerlab")
     except PackageNotFoundError:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from operator import index
 from typing import Any
 
 from timerlab import assist, edges, saving
@@ -25,7 +26,7 @@ from timerlab.errors import CommandError
 from timerlab.events import Event, events
 from timerlab.feeding import Feeder
 from timerlab.helptext import help_text
-from timerlab.history import History
+from timerlab.history import Advance, History
 from timerlab.line import Wave
 from timerlab.machine import Config, Machine
 from timerlab.tokens import strip_comment
@@ -172,7 +173,9 @@ class Session:
             if self.feeder.at_work:
                 self.feeder.end()
             else:
-                self.history.close(entry, Result(text="stopped"))
+                # what is left of it is the time that passed: done again, it would go on
+                entry.action, entry.typed = Advance(), ""
+                self.history.close(entry, Result(text=f"stopped: {action.text()}"))
             raise
         self.history.close(entry, result)
         return result
@@ -228,28 +231,31 @@ class Session:
         return value
 
     def skip(self, time: int | str) -> None:
-        """Let `time` ns, or a time such as "10ms" or "100pit", pass; ValueError for less than none."""
+        """Let `time` ns, or a time such as "10ms" or "100pit", pass; ValueError for less than none or more than a
+        thousand years.
+        """
         if isinstance(time, str):
-            span = parse_time(time, self.machine.board.clocks)
-        elif time < 0:
-            raise ValueError(f"cannot skip {time} ns: time only goes on")
-        elif time > LONGEST_NS:
-            raise ValueError(f"cannot skip {time} ns: up to a thousand years")
+            self._skip(parse_time(time, self.machine.board.clocks))
         else:
-            span = Span(time)
-        self._skip(span)
+            self._skip(Span(self._whole(time, 0)))
 
     def skip_to(self, ns: int) -> None:
         """Let time pass to moment `ns`; ValueError for the past."""
-        if ns < self.now:
-            raise ValueError(f"{ns} ns is in the past, it is {self.now} ns")
-        self._skip(Span(ns - self.now))
+        self._skip(Span(self._whole(ns, self.now) - self.now))
 
     def _skip(self, span: Span) -> None:
         self.settle()
         entry = self.history.open(Skip(span))
         self.machine.advance(span.after(self.now, self.machine.board.clocks))
         self.history.close(entry)
+
+    @staticmethod
+    def _whole(ns: int, least: int) -> int:
+        """A time that is an int, not before `least` and at most a thousand years after it; TypeError, ValueError."""
+        ns = index(ns)
+        if not least <= ns <= least + LONGEST_NS:
+            raise ValueError(f"{ns} ns is out of range: {least} to {least + LONGEST_NS}, time only goes on")
+        return ns
 
     def reset(self) -> None:
         """A hardware reset."""
@@ -270,17 +276,16 @@ class Session:
     # -- travelling
 
     def goto(self, ns: int) -> None:
-        """Go to a moment; beyond the end of the log, time is skipped. Nothing ahead is lost until
-        something is typed there.
+        """Go to a moment; beyond the end of the log, time is skipped. Nothing ahead is lost until something is typed
+        there. ValueError for a moment before power-on, or more than a thousand years beyond the end.
         """
-        if ns < 0:
-            raise ValueError(f"{ns} ns is before power-on")
-        self.settle()
-        if ns <= self.history.end_ns:
+        if 0 <= index(ns) <= self.history.end_ns:
+            self.settle()
             self.history.travel(ns)
         else:
+            ahead = self._whole(ns, self.history.end_ns) - self.history.end_ns
             self.to_end()
-            self._skip(Span(ns - self.now))
+            self._skip(Span(ahead))
 
     def goto_entry(self, index: int) -> None:
         """Go to where entry `index` of the log was just done; IndexError where there is none."""
@@ -335,7 +340,6 @@ class Session:
 
     def save(self, path: str) -> tuple[str, int]:
         """Write what was done as a script; (the path, how many entries). OSError."""
-        self.settle()
         return saving.save(self, path)
 
     @classmethod
@@ -356,7 +360,8 @@ class Session:
         self.settle()
         self.machine, self.history, self.feeder = other.machine, other.history, other.feeder
         self.options, self.head, self.folder = other.options, other.head, other.folder
-        self._words = self._again = None
+        self._words = self._again = self.run_until = None
+        self.running = False
         return len(self.log)
 
     # -- waves

@@ -9,10 +9,8 @@ over too.
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -110,6 +108,9 @@ class Reader:
 
     def lines(self) -> Iterator[int]:
         """Reads the file; yields the number of each line that was read. OSError where it cannot be opened."""
+        import gzip
+        import zlib
+
         number, last, origin = 0, 0, None
         with self._open() as file:
             try:
@@ -139,6 +140,8 @@ class Reader:
         with open(self.path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
         if packed:
+            import gzip
+
             return gzip.open(self.path, "rt", encoding="utf-8", errors="replace")
         return open(self.path, encoding="utf-8", errors="replace")
 

@@ -6,6 +6,7 @@ there is something to do and not at all while the session is paused and still.
 
 from __future__ import annotations
 
+import gc
 import locale
 import time
 from collections.abc import Callable, Iterable
@@ -59,6 +60,13 @@ WELCOME = "nothing yet: type a command, or press space to let time run"
 
 CLASSES: dict[str, type[Panel]] = {"pit": PitPanel, "port61": Port61Panel, "waves": WavesPanel, "log": LogPanel}
 """The panels that exist, by widget id, in the order of `layout.PANELS`."""
+
+
+def collect_again() -> None:
+    """Garbage collection, from the first frame on; what was imported until then is never looked through again."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 class MainScreen(Screen[None]):
@@ -164,6 +172,7 @@ class TimerlabApp(Acts, App[int]):
             self.start_lesson(self.player)
         self.panels["pit"].focus()
         self.call_after_refresh(self.show_frame)
+        self.call_after_refresh(collect_again)
         self.wake()
 
     @property
