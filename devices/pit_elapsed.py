@@ -31,6 +31,7 @@ class Elapsed:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self._laws: dict[int, tuple[tuple[int | None, int, int], Train | None]] = {}
 
     def d(self, ch: Channel, ns: int) -> int:
         """The clocks since the load, rounded down."""
@@ -103,7 +104,14 @@ class Elapsed:
         return [piece] if piece else []
 
     def law(self, ch: Channel) -> Train | None:
-        """OUT from the load on, as one train."""
+        """OUT from the load on, as one train; made once a load, and asked for at each look."""
+        key = ch.mode, ch.n, ch.load_ns
+        known = self._laws.get(ch.index)
+        if known is None or known[0] != key:
+            known = self._laws[ch.index] = key, self._law(ch)
+        return known[1]
+
+    def _law(self, ch: Channel) -> Train | None:
         n, clock = ch.n, self.since_load(ch)
         if ch.mode is None:
             return None

@@ -42,6 +42,8 @@ class Composer:
         """What it says while a job is under way."""
         self.filtering: Any = None
         """The panel that the line filters, instead of being a command."""
+        self._look: object = None
+        """What the prompt's line showed when it was drawn last."""
         self._quiet = ""
         self._decoded: list[Row] = []
 
@@ -251,7 +253,11 @@ class Composer:
         past = bool(self.session is not None and self.session.past)
         self.prompt.show(self.typing, past, mistake, self.line.shift)
         self.decoding.say(rows)
-        self.line.refresh()
+        line = self.line
+        look = (line.value, line.cursor_position, line.placeholder, line._suggestion, mistake, self.typing)
+        if look != self._look:
+            self._look = look
+            line.refresh()
 
     def hints(self, busy: bool) -> list[Hint]:
         """The key row while one types."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 from textual import events
@@ -28,8 +29,9 @@ def key_rows(own: Sequence[KeyRow], lesson: bool) -> list[KeyRow]:
     return [*own, *((action.sign, action.help) for action in actions(*places))]
 
 
-def page(keys: Sequence[KeyRow], markdown: str, width: int, search: str = "") -> list[Row]:
-    """The help as rows; with `search`, only the rows that hold it."""
+@lru_cache(8)
+def page(keys: tuple[KeyRow, ...], markdown: str, width: int, search: str = "") -> list[Row]:
+    """The help as rows, not to be changed; with `search`, only the rows that hold it."""
     rows: list[Row] = []
     for key, words in keys:
         lines = prose.rows(words, width - 12) or [()]
@@ -87,7 +89,7 @@ class HelpPanel(Panel):
     def body(self, frame: Frame, width: int, height: int) -> list[Row]:
         """The page."""
         del frame, height
-        return page(self.keys, self.markdown, width, self.search)
+        return list(page(tuple(self.keys), self.markdown, width, self.search))
 
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """There is nothing to point at."""
