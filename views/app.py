@@ -155,13 +155,10 @@ class TimerlabApp(Acts, App[int]):
         yield from (self.topbar, self.tabrow, self.strip, *self.panels.values(), self.hintrow)
         yield from (composer.prompt, composer.line, composer.decoding, composer.popup)
 
-    def on_load(self) -> None:
-        """The theme, before the style sheets are read with it: later they would be read again."""
+    def on_mount(self) -> None:
+        """Start: theme, layout, first frame, pump."""
         sixteen = not self.is_headless and self.console.color_system in ("standard", "windows")
         self.theme = "timerlab-mono" if self.no_color else "timerlab-16" if sixteen else "timerlab-dark"
-
-    def on_mount(self) -> None:
-        """Start: layout, first frame, pump."""
         self.composer.session = self.runner.session
         self.composer.popup.display = False
         self.composer.suggest()
