@@ -22,7 +22,22 @@ from timerlab.devices.pit import Pit
 from timerlab.devices.port61 import PORT as PORT61
 from timerlab.devices.port61 import Port61
 from timerlab.line import Line, Train
-from timerlab.regs import RegTable
+from timerlab.regs import Peek, RegTable
+
+_PC = "IBM PC AT Technical Reference, System Timers"
+_NMISC = "Intel PIIX4 82371AB, NMISC"
+
+LINES = {
+    "pit.ch0.out": Peek("OUT of PIT channel 0, which asks for IRQ 0", _PC),
+    "irq.0": Peek("the system timer's interrupt request: OUT 0, unless pit_irq0=timer", _PC),
+    "pit.ch1.out": Peek("OUT of PIT channel 1, memory refresh in the first PCs", _PC),
+    "pit.ch2.out": Peek("OUT of PIT channel 2: bit 5 of port 61h, and the speaker's tone", _PC),
+    "port61.gate2": Peek("bit 0 of port 61h, which is GATE of PIT channel 2", _NMISC),
+    "port61.spkr": Peek("bit 1 of port 61h, which lets OUT 2 to the speaker", _NMISC),
+    "speaker": Peek("what drives the speaker: OUT 2 and bit 1 of port 61h", _NMISC),
+    "refresh": Peek("the refresh toggle, bit 4 of port 61h; the quirk `refresh` says what toggles it", _NMISC),
+}
+"""What each wire is."""
 
 
 class Board:
@@ -74,3 +89,8 @@ class Board:
         self.bus.attach(pit, PIT_PORTS)
         self.bus.attach(port61, (PORT61,))
         self.regs = RegTable(reg for device in self.devices for reg in device.regs)
+        self.abouts: dict[str, Peek] = {name: peek for device in self.devices for name, peek in device.peeks.items()}
+        """What each value means, by its name."""
+        for name, wire in LINES.items():
+            self.abouts[name + ".level"] = Peek(f"level of {name}, {wire.about}", wire.source)
+            self.abouts[name + ".edges"] = Peek(f"rises since power-on of {name}, {wire.about}", wire.source)

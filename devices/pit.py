@@ -16,7 +16,7 @@ from timerlab.device import Device, State
 from timerlab.devices.pit_channel import HIGH, WORD, Channel
 from timerlab.devices.pit_clocked import Clocked, kind_of
 from timerlab.devices.pit_elapsed import Elapsed
-from timerlab.devices.pit_regs import REGS
+from timerlab.devices.pit_regs import PEEKS, REGS
 from timerlab.line import Line, edge_after
 
 PORTS = range(0x40, 0x44)
@@ -31,6 +31,7 @@ class Pit(Device):
 
     name = "pit"
     regs = REGS
+    peeks = PEEKS
 
     def __init__(self, clock: Clock, quirks: Mapping[str, str], outs: tuple[Line, Line, Line], irq0: Line) -> None:
         self.clock = clock

@@ -5,7 +5,7 @@ Source: Intel 8254 datasheet (order 231164), the figure or section named with ea
 
 from __future__ import annotations
 
-from timerlab.regs import Field, Layout, Reg, flag
+from timerlab.regs import Field, Layout, Peek, Reg, flag
 
 MODES = {
     0: "interrupt on terminal count",
@@ -168,3 +168,32 @@ REGS: tuple[Reg, ...] = (
     ),
     *(_status(i) for i in range(3)),
 )
+
+_COUNTER = "Intel 8254, Functional Description, Counter 0, Counter 1, Counter 2"
+_MODE = "Intel 8254, Mode Definitions"
+_READ, _WRITE = "Intel 8254, Read Operations", "Intel 8254, Write Operations"
+
+_PEEKS = {
+    "mode": Peek("M of the control word as written, 0 to 7; none before the first control word", _CW),
+    "kind": Peek("the mode that M means: 6 and 7 are 2 and 3, unless pit_mode67=own", _CW),
+    "rw": Peek("RW of the control word: 1 low byte, 2 high byte, 3 both; 0 before the first control word", _CW),
+    "bcd": Peek("BCD of the control word: 1 counts in four decades", _CW),
+    "cr": Peek("CR, the count register: the count as written, a binary or BCD code", _COUNTER),
+    "ce": Peek("CE, the counting element: what a read or a latch finds now", _COUNTER),
+    "loaded": Peek("1 when CE was loaded since the control word", _MODE),
+    "ol": Peek("OL, the output latch: the count that is held until it is read, or none", _LATCH),
+    "ol_left": Peek("bytes of the latched count that are still to be read", _LATCH),
+    "status": Peek("the latched status byte that the next read gives, or none", _BACK),
+    "rd": Peek("the byte of a count that the next read gives, lo or hi", _READ),
+    "wr": Peek("the byte of a count that the next write fills, lo or hi", _WRITE),
+    "null": Peek("NULL COUNT: 1 while the count written last is not in CE", _STATUS),
+    "gate": Peek("level of GATE: 0 and 1 are tied high, 2 is bit 0 of port 61h", _MODE),
+    "out": Peek("level of OUT", _MODE),
+    "period": Peek("clocks in a period of OUT, modes 2 and 3 while they count; else none", _MODE),
+    "high": Peek("clocks of a period in which OUT is high, or none", _MODE),
+    "next": Peek("the ns of OUT's next edge if nothing is written, or none", _MODE),
+    "next_level": Peek("the level that OUT's next edge goes to, or none", _MODE),
+}
+
+PEEKS = {f"pit.ch{index}.{name}": peek for index in range(3) for name, peek in _PEEKS.items()}
+"""What each value of a channel means, by the name that `peek` gives it."""

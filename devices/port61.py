@@ -14,7 +14,7 @@ from typing import Any
 from timerlab.clock import Clock
 from timerlab.device import Device, State
 from timerlab.line import FOREVER, Gap, Line, Train
-from timerlab.regs import Layout, Reg, flag
+from timerlab.regs import Layout, Peek, Reg, flag
 
 PORT = 0x61
 REFRESH_CLOCKS = 18
@@ -50,7 +50,7 @@ PORT61 = Reg(
                     clear="low",
                     set="high",
                 ),
-                flag("REF", 4, "ro", "toggles at each refresh request, 15.085 us", source=_SRC, clear="0", set="1"),
+                flag("REF", 4, "ro", "toggles at each refresh request, 15.086 us", source=_SRC, clear="0", set="1"),
                 flag(
                     "NOCHK",
                     3,
@@ -77,6 +77,14 @@ PORT61 = Reg(
 )
 
 
+PEEKS = {
+    "port61.value": Peek("the byte that a read of port 61h would give now", _SRC),
+    **{f"port61.{field.name.lower()}": Peek(field.about, field.source) for field in PORT61.layouts[0].fields},
+    "refresh.next": Peek("the ns at which bit 4 of port 61h toggles next, or none", _SRC),
+}
+"""What each value means, by the name that `peek` gives it."""
+
+
 @dataclass(slots=True)
 class Port61State:
     """The bits that are kept, and QEMU's toggle."""
@@ -93,6 +101,7 @@ class Port61(Device):
 
     name = "port61"
     regs = (PORT61,)
+    peeks = PEEKS
 
     def __init__(
         self,

@@ -70,12 +70,8 @@ def status_words(fields: tuple[Any, ...], value: int) -> str:
 
 
 def _ports(ports: list[int]) -> str:
-    return (
-        "port "
-        + ", ".join(f"{port:X}h" for port in ports)
-        + " answers" * (len(ports) == 1)
-        + " answer" * (len(ports) > 1)
-    )
+    named = ", ".join(f"{port:X}h" for port in ports)
+    return f"port {named} answers" if len(ports) == 1 else f"ports {named} answer"
 
 
 def _pins(before: Seen, after: Seen, comma: bool = False) -> str:

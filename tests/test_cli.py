@@ -263,3 +263,12 @@ def test_as_a_process(tmp_path):
     done = run("run", "-", stdin="otub\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("<stdin>:1:1: ")
+
+
+def test_a_reader_that_has_gone_is_no_failed_expectation():
+    with subprocess.Popen(
+        [sys.executable, "-m", "timerlab", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141

@@ -126,3 +126,27 @@ def test_a_verb_says_what_it_takes(name):
     assert verb.examples
     s = Session()
     assert s.decode(name).usage == verb.usage
+
+
+@PROFILE
+def test_every_value_and_every_wire_is_explained_with_its_source(profile):
+    s = Session(profile=profile)
+    for name in [*s.peeks(), *s.lines()]:
+        for ask in ("explain", "help"):
+            text = s.do(f"{ask} {name}").text
+            assert name in text.splitlines()[0]
+            assert "Intel" in text or "IBM" in text, name
+    assert set(s.machine.board.abouts) == set(s.peeks())
+
+
+def test_what_is_nearly_a_name_is_asked_back():
+    with pytest.raises(CommandError) as said:
+        Session().do("explain odd_mod3")
+    assert said.value.suggestion == "odd_mode3"
+
+
+@pytest.mark.parametrize("name", sorted(set(group.commands) - {"note"}))
+def test_help_is_an_option_of_every_verb(name):
+    s = Session()
+    assert s.do(f"{name} --help").text == s.help_text(name)
+    assert not s.log

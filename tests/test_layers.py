@@ -37,7 +37,7 @@ ORDER = [
     },
     {"timerlab.devices.board"},
     {"timerlab.machine"},
-    {"timerlab.devices.words", "timerlab.trace", "timerlab.conditions", "timerlab.events"},
+    {"timerlab.devices.words", "timerlab.trace", "timerlab.conditions", "timerlab.events", "timerlab.options"},
     {"timerlab.replay", "timerlab.explain"},
     {"timerlab.command"},
     {f"timerlab.commands{part}" for part in ("", ".verb", ".io", ".time", ".travel", ".script", ".look")},

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from timerlab.clock import NANOSECONDS, Clock
-from timerlab.line import RING, Gap, Line, Train, edge_after, edge_before, edges_until, wave_of
+from timerlab.line import RING, Gap, Line, Train, edge_after, edge_before, wave_of
 
 clocks = st.sampled_from([NANOSECONDS, Clock(21, 17600), Clock(3, 10, epoch=7), Clock(1, 1000, epoch=5, rem=999)])
 """None of them faster than 1 GHz."""
@@ -117,7 +117,7 @@ def test_edges_are_found_as_by_looking_at_each(history, ns):
     each = edges(some)
     last = each[-1][0]
     for at in {ns, ns % (last + 2), each[0][0], each[0][0] - 1, last, last + 1}:
-        assert edges_until(some, at) == sum(t <= at for t, _ in each)
+        assert sum(train.until(at) for train in some) == sum(t <= at for t, _ in each)
         assert edge_after(some, at) == next((e for e in each if e[0] > at), None)
         assert edge_before(some, at) == next((e for e in reversed(each) if e[0] < at), None)
 

@@ -268,3 +268,27 @@ def test_typing_stops_a_paced_replay_and_looking_does_not():
     feed.play(t.machine, len(TRACE.accesses), until=now)
     t.machine.advance(now + 10**9)
     assert s.machine.digest() == t.machine.digest()
+
+
+def test_a_checkpoint_within_a_nanosecond_does_not_stop_a_journey_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("timerlab.feeding.EVERY_ACCESSES", 4)
+    monkeypatch.setattr("timerlab.history.EVERY_ACCESSES", 4)
+    path = tmp_path / "dense.trace"
+    line = "{} memory_region_ops_write cpu 0 addr 0x42 value {:#x} size 1 name 'pit'\n"
+    path.write_text("".join(line.format(5000 * (i // 10), i) for i in range(30)))
+    s = Session(profile="qemu")
+    s.do("outb 43h 90h")
+    s.do(f"replay {path}")
+    s.do("skip 1us")
+    for ns, last in ((0, 9), (5000, 19), (10_000, 29)):
+        s.goto(ns)
+        assert s.peek("pit.ch2.cr") == last
+        s.save(str(tmp_path / "there"))
+        t = Session.load(str(tmp_path / "there"))
+        assert t.machine.snapshot() == s.machine.snapshot()
+    s.goto(0)
+    assert s.back().kind == "replay"
+    assert (s.position, s.now, s.peek("pit.ch2.cr")) == (1, 0, 0)
+    s.goto(5000)
+    s.goto_entry(0)
+    assert (s.now, s.peek("pit.ch2.cr")) == (0, 0)

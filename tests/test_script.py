@@ -209,3 +209,29 @@ def test_a_lesson_and_a_load_come_to_the_same_state(tmp_path):
         lesson.next()
     s = Session.load(path)
     assert (s.now, s.machine.digest()) == (lesson.session.now, lesson.session.machine.digest())
+
+
+def test_a_byte_that_is_not_utf_8_has_its_line_and_column(tmp_path):
+    path = tmp_path / "x.timerlab"
+    path.write_bytes("skip 1\r\nnote é ".encode() + b"\xff\n")
+    with pytest.raises(ScriptError) as said:
+        Session.load(path)
+    assert (said.value.line, said.value.column) == (2, 8)
+
+
+def test_a_byte_order_mark_is_no_word(tmp_path):
+    path = tmp_path / "x.timerlab"
+    path.write_bytes(b"\xef\xbb\xbf#: profile = qemu\nskip 1\n")
+    assert Session.load(path).options.profile == "qemu"
+
+
+def test_a_trace_that_is_not_there_is_found_before_anything_is_carried_out(tmp_path):
+    with pytest.raises(ScriptError) as said:
+        Lesson("skip 1ms\n  replay no.trace\n", "x", str(tmp_path))
+    assert (said.value.line, said.value.column, said.value.length) == (2, 10, 8)
+
+
+def test_operators_may_touch_a_command_as_well():
+    s = Session()
+    assert s.do("expect inb 43h==ffh").ok
+    assert not s.do("expect inb 43h!=ffh").ok

@@ -473,3 +473,22 @@ def test_options_that_make_no_sense_are_value_errors(options):
     with pytest.raises(ValueError) as said:
         Session(**options)
     assert len(str(said.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("bad", [1.0, "1", None])
+def test_a_port_or_a_value_that_is_no_int_is_refused_before_anything_changes(bad):
+    s = Session()
+    for access in (lambda: s.outb(bad, 1), lambda: s.outb(0x43, bad), lambda: s.inb(bad)):
+        with pytest.raises(TypeError):
+            access()
+    assert not s.log
+
+
+def test_a_file_is_loaded_by_the_name_it_was_saved_under(tmp_path):
+    s = Session()
+    s.do("skip 5us")
+    s.do(f"save {tmp_path / 'mine'}")
+    assert Session.load(tmp_path / "mine").now == 5000
+    with pytest.raises(CommandError, match="directory"):
+        s.do(f"save {tmp_path}")
+    assert not tmp_path.with_suffix(".timerlab").exists()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from timerlab.command import Action, Entry, Instant, Long, Styled
+from timerlab.command import Command, Entry, Instant, Long, Styled
 from timerlab.commands import Verb, group, parse
 from timerlab.commands.io import In, Out, Reset
 from timerlab.commands.script import Expect, ExpectResult, ReplayTrace
@@ -77,7 +77,7 @@ def decode(session: Session, text: str) -> Decode:
     return Decode(None, value, then, usage)
 
 
-def _decoded(session: Session, action: Action) -> tuple[list[Styled], list[Styled]]:
+def _decoded(session: Session, action: Command) -> tuple[list[Styled], list[Styled]]:
     machine = session.machine
     match action:
         case Out(port, value, width):
@@ -245,6 +245,7 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
                 yield from ((name, quirk.about) for name, quirk in QUIRKS.items())
                 yield from ((name, profile.about) for name, profile in PROFILES.items())
                 yield from ((name, _first(verb)) for name, verb in sorted(group.commands.items()))
+                yield from ((name, peek.about) for name, peek in session.machine.board.abouts.items())
             elif done[-1] == "as":
                 yield from ((reg.name, reg.title) for reg in words.regs)
 

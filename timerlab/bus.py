@@ -7,6 +7,7 @@ ports, low byte first. Where nothing answers, the bus floats and reads give all 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import index
 
 from timerlab.device import Device
 
@@ -51,9 +52,11 @@ class IoBus:
                 device.write(at, value >> 8 * i & 0xFF, now)
 
 
-def check_access(port: int, width: int, value: int | None = None) -> None:
-    """ValueError where a port is not one of 0 to FFFFh or a value does not fit the width."""
-    if not 0 <= port < PORTS:
+def check_access(port: int, width: int, value: int = 0) -> None:
+    """ValueError where a port is not one of 0 to FFFFh or a value does not fit the width; TypeError for what is no
+    int.
+    """
+    if not 0 <= index(port) < PORTS:
         raise ValueError(f"port {port:#x} is not one of 0 to FFFFh")
-    if value is not None and not 0 <= value < 1 << width:
+    if not 0 <= index(value) < 1 << width:
         raise ValueError(f"{value:#x} does not fit {width} bits")

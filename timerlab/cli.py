@@ -1,13 +1,15 @@
 """The command line: `timerlab` opens the screen, `run list check explain replay` work without one.
 
-Exit codes: 0 all went well, 1 an expectation was not met or a read differed, 2 something could not be read. Textual
-is imported only where the screen is opened.
+Exit codes: 0 all went well, 1 an expectation was not met or a read differed, 2 something could not be read, 141 (as of
+a program that SIGPIPE ends) when whoever read the output has gone. Textual is imported only where the screen is
+opened.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 import time
 from fractions import Fraction
@@ -19,15 +21,21 @@ if TYPE_CHECKING:
     from timerlab.command import Result
     from timerlab.lesson import Lesson
     from timerlab.replay import Tally
+    from timerlab.script import Line
     from timerlab.session import Session
 
-OK, UNMET, UNREADABLE = 0, 1, 2
+OK, UNMET, UNREADABLE, PIPE_GONE = 0, 1, 2, 141
 
 
 def say(text: str) -> None:
-    """A line to stdout, in whatever the terminal can show."""
+    """A line to stdout, in whatever the terminal can show; out, where nobody reads it any more."""
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding))
+    try:
+        click.echo(text.encode(encoding, "replace").decode(encoding))
+    except BrokenPipeError:
+        # what is left in the buffer must not fail once more when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(PIPE_GONE)
 
 
 def stop(message: str, code: int = UNREADABLE) -> NoReturn:
@@ -146,13 +154,12 @@ def read_script(name: str) -> Lesson:
     """A script that is whole and well-formed, or out with where it is not."""
     from timerlab.errors import CommandError
     from timerlab.lesson import Lesson, open_lesson
+    from timerlab.places import as_text
 
     try:
-        return Lesson(sys.stdin.read(), "<stdin>") if name == "-" else open_lesson(name)
+        return Lesson(as_text(sys.stdin.buffer.read(), "<stdin>"), "<stdin>") if name == "-" else open_lesson(name)
     except CommandError as error:
         stop(str(error))
-    except UnicodeDecodeError as error:
-        stop(f"cannot read {name}: {error}")
 
 
 @main.command()
@@ -180,7 +187,7 @@ def run(script: str, as_json: bool, quiet: bool) -> None:
         if as_json:
             say(json.dumps(_record(step.number, step.text, lesson.session.now, result)))
         elif not quiet or not result.ok:
-            _tell(lesson.session.now, step.text, result)
+            _tell(lesson.session.now, step, result)
     if unmet and not as_json:
         say(f"{unmet} not met")
     sys.exit(UNMET if unmet else OK)
@@ -198,13 +205,13 @@ def _record(line: int, text: str, t_ns: int, result: Result) -> dict[str, Any]:
     }
 
 
-def _tell(now: int, text: str, result: Result) -> None:
+def _tell(now: int, step: Line, result: Result) -> None:
     from timerlab.text import stamp
 
-    if text.startswith("note"):
-        say(f"{result.text}")
+    if step.action is not None and step.action.kind == "note":
+        say(result.text)
         return
-    say(f"{stamp(now):>16} › {text}")
+    say(f"{stamp(now):>16} › {step.text}")
     sign = "=" if result.ok else "!"
     for line in result.text.splitlines():
         say(f"{'':>16} {sign} {line}")
@@ -243,7 +250,7 @@ def explain(words: tuple[str, ...]) -> None:
 @click.argument("trace")
 @click.option("--profile", default="qemu", show_default=True, help="What the reads are compared with.")
 @click.option("--skip-bad", is_flag=True, help="Pass over lines that cannot be read.")
-@click.option("--json", "as_json", is_flag=True, help="Each difference and then the counts, as JSON lines.")
+@click.option("--json", "as_json", is_flag=True, help="The first 100 differences and then the counts, as JSON lines.")
 def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     """Play a QEMU trace's timer accesses at their times and compare every read. Exit 1 where one differs."""
     from timerlab.commands.script import ReplayTrace
@@ -255,18 +262,22 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     start = time.perf_counter()
     try:
         while not job.finished:
-            progress = job.step()
-            if sys.stderr.isatty() and not job.finished:
-                click.echo(f"\r{progress.text}\x1b[K", nl=False, err=True)
+            _progress(job.step().text)
     except CommandError as error:
-        stop(str(error).removesuffix("  --skip-bad passes over such lines"))
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
+        _progress("")
+        stop(str(error).removesuffix("  Pass over such lines with --skip-bad ?"))
+    _progress("")
     seconds = time.perf_counter() - start
     tally = session.feeder.tally
     assert job.result is not None
     _tell_replay(trace, tally or Tally(), seconds, as_json)
     sys.exit(UNMET if job.result.value else OK)
+
+
+def _progress(text: str) -> None:
+    """A line on the terminal that the next one replaces; none in a file."""
+    if sys.stderr.isatty():
+        click.echo(f"\r{text}\x1b[K", nl=False, err=True)
 
 
 def _tell_replay(trace: str, tally: Tally, seconds: float, as_json: bool) -> None:
@@ -282,6 +293,9 @@ def _tell_replay(trace: str, tally: Tally, seconds: float, as_json: bool) -> Non
         return
     for access, value in tally.differing:
         say(differing_words(access, value))
+    more = sum(counts.different for counts in tally.devices.values()) - len(tally.differing)
+    if more:
+        say(f"... and {count(more)} more")
     say(f"{'device':<12}{'equal':>10}{'different':>11}{'given':>8}{'unmodelled':>12}")
     for name, counts in sorted(tally.devices.items()):
         say(

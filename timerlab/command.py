@@ -1,6 +1,6 @@
 """What a command is to the session: an action with a result, done at once or in steps.
 
-An `Action` is a parsed command, kept in the log as it is, so that replay parses nothing. `Instant` actions are over
+An `Command` is a parsed command, kept in the log as it is, so that replay parses nothing. `Instant` actions are over
 when they return; `Long` ones are generators that yield whenever their budget is spent, and a `Job` drives either
 kind in the same way, for the screen's pump, the CLI and tests alike.
 """
@@ -55,7 +55,7 @@ Work = Generator[Progress, int, Result]
 """A long action at work: it is sent a budget of steps, and yields its progress when that is spent."""
 
 
-class Action:
+class Command:
     """A parsed command. `logged` ones are part of what a machine is a function of."""
 
     logged: ClassVar[bool] = True
@@ -70,7 +70,7 @@ class Action:
         machine.advance(min(entry.end_ns, until))
 
 
-class Instant(Action):
+class Instant(Command):
     """An action that is over when `run` returns."""
 
     def run(self, session: Session) -> Result:
@@ -78,7 +78,7 @@ class Instant(Action):
         raise NotImplementedError
 
 
-class Long(Action):
+class Long(Command):
     """An action that may take long."""
 
     def prepare(self, session: Session) -> Generator[Progress, int, Any]:
@@ -97,7 +97,7 @@ class Entry:
     index: int
     t_ns: int
     end_ns: int
-    action: Action
+    action: Command
     typed: str = ""
     result: Result | None = None
 

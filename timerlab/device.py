@@ -7,10 +7,10 @@ that only looks works on a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from timerlab.regs import Reg
+from timerlab.regs import Peek, Reg
 
 State = tuple[Any, ...]
 """A chip's state as plain data."""
@@ -21,6 +21,8 @@ class Device:
 
     name: ClassVar[str]
     regs: ClassVar[tuple[Reg, ...]] = ()
+    peeks: ClassVar[Mapping[str, Peek]] = {}
+    """What each name that `peek` gives means."""
 
     def sync(self, now: int) -> None:
         """Bring the chip to `now`, and its edges onto its lines."""

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from timerlab.conditions import shown
+from timerlab.devices.board import LINES
 from timerlab.devices.pit_regs import COMMAND, MODE_ABOUT, command_kind
 from timerlab.devices.words import read_words, wrote_words
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.regs import Reg
-from timerlab.text import bits, hexa
+from timerlab.text import bits, hexa, plural
 
 
 @dataclass(slots=True)
@@ -57,12 +59,16 @@ def explain_write(machine: Machine, port: int, value: int, width: int) -> list[s
             lines += explain_value(reg, value >> 8 * i & 0xFF)
     if not lines:
         return [f"nothing answers at port {port:X}h: the write is lost"]
+    rule = machine.quirks["pit_count"]
+    if rule != QUIRKS["pit_count"].default and port == COMMAND.address:
+        lines.append(f"  but here pit_count={rule}: it counts {QUIRKS['pit_count'].values[rule]}")
     return [*lines, "  now: " + write_effect(machine, port, value, width)]
 
 
 def explain_read(machine: Machine, port: int, width: int) -> list[str]:
     """A read, and what it would give now."""
-    reg = machine.board.regs.read_at("io", port)
+    regs = machine.board.regs
+    reg = regs.read_at("io", port) or regs.written_at("io", port)
     value, words = read_effect(machine, port, width)
     lines = [f"{reg.name}, {reg.title}: {reg.about}. {reg.source}"] if reg else []
     if reg is not None and reg.width == width and reg.access != "wo" and not reg.name.startswith("pit.ch"):
@@ -87,7 +93,7 @@ def read_effect(machine: Machine, port: int, width: int) -> tuple[int, str]:
 
 
 def explain_name(machine: Machine, name: str) -> list[str] | None:
-    """A register, quirk, profile or value by its name; None for a name that there is not."""
+    """A register, quirk, profile, value or wire by its name; None for a name that there is not."""
     name = name.lower()
     reg = machine.board.regs.by_name.get(name)
     if reg is not None:
@@ -98,15 +104,25 @@ def explain_name(machine: Machine, name: str) -> list[str] | None:
         for value, about in quirk.values.items():
             here = " (here)" if machine.quirks[name] == value else ""
             lines.append(f"  {value:<12} {about}{here}")
-        return lines
+        return [*lines, f"  {quirk.source}", *_wire(machine, name)]
     if name in PROFILES:
         profile = PROFILES[name]
         lines = [f"{name}: {profile.about}; PIT at {profile.pit_hz} Hz"]
         return lines + [f"  {quirk}={value}: {QUIRKS[quirk].values[value]}" for quirk, value in profile.quirks.items()]
-    seen = machine.peeks()
-    if name in seen:
-        return [f"{name} is {'none' if seen[name] is None else seen[name]}"]
-    return None
+    peek = machine.board.abouts.get(name)
+    lines = [] if peek is None else [f"{name} is {shown(machine.peek(name))}: {peek.about}. {peek.source}"]
+    return [*lines, *_wire(machine, name)] or None
+
+
+def _wire(machine: Machine, name: str) -> list[str]:
+    """A wire by its name; nothing for a name that there is not."""
+    if name not in LINES:
+        return []
+    level, edges = machine.peek(name + ".level"), machine.peek(name + ".edges")
+    return [
+        f"{name}, a wire: {LINES[name].about}. {LINES[name].source}",
+        f"  now: level {level}, {plural(edges, 'rise')} since power-on",
+    ]
 
 
 def explain_register(reg: Reg) -> list[str]:

@@ -6,6 +6,7 @@ from timerlab.assist import nearest_topic
 from timerlab.commands import Verb, group
 from timerlab.devices.pit_regs import MODE_ABOUT, MODES
 from timerlab.errors import CommandError
+from timerlab.explain import explain_name
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.regs import Reg
@@ -59,6 +60,9 @@ def help_text(machine: Machine, topic: str | None) -> str:
         return quirk_rows(name)
     if name in PROFILES:
         return profiles(name)
+    found = explain_name(machine, name)
+    if found is not None:
+        return "\n\n".join(found)
     guess = nearest_topic(name)
     raise CommandError(f"no help on {topic}" + (f"  Did you mean {guess} ?" if guess else ""), suggestion=guess)
 
@@ -126,7 +130,7 @@ def quirk_rows(name: str) -> str:
     """One quirk with its values; the first is the datasheet's."""
     quirk = QUIRKS[name]
     rows = [f"* `{name}={value}`: {about}" for value, about in quirk.values.items()]
-    return "\n".join([f"**{name}**, {quirk.about}:", "", *rows])
+    return "\n".join([f"**{name}**, {quirk.about}:", "", *rows, "", f"*{quirk.source}*"])
 
 
 def profiles(only: str = "") -> str:

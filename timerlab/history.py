@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import ClassVar
 
-from timerlab.command import Action, Entry, Instant, Kind, Result
+from timerlab.command import Command, Entry, Instant, Kind, Result
 from timerlab.commands.script import ReplayTrace
 from timerlab.machine import Machine, Snapshot
 from timerlab.replay import redo
@@ -88,9 +88,19 @@ class History:
         """Whether something of the log lies ahead."""
         return self.position < len(self.entries) - (self._open is not None)
 
+    @property
+    def halfway(self) -> bool:
+        """Whether the entry that lies ahead is done in part."""
+        return self.past and (self._fed > 0 or self.machine.now > self.entries[self.position].t_ns)
+
+    @property
+    def taken(self) -> int:
+        """How many accesses are done of a replay in whose middle this is."""
+        return self._fed
+
     # -- writing
 
-    def open(self, action: Action, typed: str = "") -> Entry:
+    def open(self, action: Command, typed: str = "") -> Entry:
         """Begin an entry at the present; what lay ahead of it is dropped."""
         if self.past:
             self.cut()
@@ -166,35 +176,39 @@ class History:
 
     def travel(self, ns: int) -> None:
         """Go to a moment from 0 to `end_ns`: after everything that was done at or before it."""
-        position = bisect_right(self.entries, ns, key=lambda entry: entry.end_ns)
-        self._go(position, ns)
+        self._go(bisect_right(self.entries, ns, key=lambda entry: entry.end_ns), ns, into=True)
 
     def travel_to_entry(self, position: int) -> None:
         """Go to where `position` entries are done, and no more."""
-        self._go(position, self.entries[position - 1].end_ns if position else 0)
+        self._go(position, self.entries[position - 1].end_ns if position else 0, into=False)
 
-    def _go(self, position: int, ns: int) -> None:
-        """`position` entries done, and of the next one what was done by `ns`."""
-        nearest = self._nearest(position, ns)
+    def _go(self, position: int, ns: int, into: bool) -> None:
+        """`position` entries done and, with `into`, of the next one what was done by `ns`."""
+        nearest = self._nearest(position, ns, into)
         here = (self.position, self._fed, self.machine.now)
-        if here < nearest.place or self.position > position or self.machine.now > ns:
+        beyond = self.position > position or self.machine.now > ns
+        if here < nearest.place or beyond or (self.position == position and self._fed and not into):
             self.machine.restore(nearest.snapshot)
             self.position, self._fed = nearest.position, nearest.fed
-        self.position, self._fed = self._walk(self.machine, self.position, self._fed, position, ns)
+        self.position, self._fed = self._walk(self.machine, self.position, self._fed, position, ns, into)
 
-    def _nearest(self, position: int, ns: int) -> Checkpoint:
+    def _nearest(self, position: int, ns: int, into: bool) -> Checkpoint:
+        """The last checkpoint before a place as `_go` takes it."""
         nearest = self._checkpoints[0]
         for checkpoint in self._checkpoints:
-            if checkpoint.position <= position and checkpoint.snapshot.now <= ns:
+            reached = checkpoint.position < position or (
+                checkpoint.position == position and (into or not checkpoint.fed)
+            )
+            if reached and checkpoint.snapshot.now <= ns:
                 nearest = checkpoint
         return nearest
 
-    def _walk(self, machine: Machine, at: int, fed: int, position: int, ns: int) -> tuple[int, int]:
+    def _walk(self, machine: Machine, at: int, fed: int, position: int, ns: int, into: bool) -> tuple[int, int]:
         """Do entries again on `machine`, from `at` entries and `fed` accesses; the place that it comes to."""
         while at < position:
             self._redo(machine, self.entries[at], fed, ns)
             at, fed = at + 1, 0
-        if machine.now < ns and at < len(self.entries):
+        if into and at < len(self.entries):
             fed = self._redo(machine, self.entries[at], fed, ns)
         return at, fed
 
@@ -213,9 +227,10 @@ class History:
         """
         other = Machine(self.machine.config)
         other.remember(AGAIN)
-        position = bisect_right(self.entries, hi, key=lambda entry: entry.end_ns)
-        position = min(position, self.position)
-        start = self._nearest(position, lo)
+        position, into = self.position, self.halfway or self._open is not None
+        if hi < self.machine.now:
+            position, into = min(position, bisect_right(self.entries, hi, key=lambda entry: entry.end_ns)), True
+        start = self._nearest(position, lo, into)
         other.restore(start.snapshot)
-        self._walk(other, start.position, start.fed, position, hi)
+        self._walk(other, start.position, start.fed, position, hi, into)
         return other

@@ -20,7 +20,7 @@ class Lesson:
         self.head = script.read_head(text, name)
         self._folder = folder
         self.session = self._fresh()
-        self.steps = script.read_lines(text, name, self.session.words)
+        self.steps = script.read_lines(text, name, self.session.words, folder)
         self.at = 0
         self.note = ""
         self.results: list[Result | None] = [None] * len(self.steps)
@@ -111,5 +111,5 @@ def open_lesson(name: str) -> Lesson:
     """`Lesson.open`, with every failure as a CommandError."""
     try:
         return Lesson.open(name)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise CommandError(f"cannot read {name}: {error}") from None

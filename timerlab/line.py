@@ -203,11 +203,6 @@ class Line:
 # -- reading trains: shared by a line's ring and by predictions
 
 
-def edges_until(trains: list[Train], ns: int) -> int:
-    """How many edges of `trains` fall at or before `ns`."""
-    return sum(train.until(ns) for train in trains)
-
-
 def wave_of(start: int, trains: list[Train], lo: int, hi: int, cells: int) -> Wave:
     """The window `[lo, hi)` in `cells` cells; `start` is the level before the first train."""
     ends = [train.ns(train.count - 1) for train in trains]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from timerlab.errors import CommandError
+from timerlab.errors import CommandError, ScriptError
 
 if TYPE_CHECKING:
     from importlib.abc import Traversable
@@ -29,16 +29,32 @@ def presets() -> Traversable:
 
 
 def find(name: str) -> tuple[str, str, str]:
-    """(text, name, folder) of a preset or a file; OSError, or CommandError for a name that is neither."""
+    """(text, name, folder) of a file, with or without its suffix, or of a preset; OSError, ScriptError for what is not
+    UTF-8, or CommandError for a name that is neither.
+    """
     path = _home(name)
-    if path.is_file():
-        return path.read_text(encoding="utf-8"), str(path), str(path.parent)
+    for file in (path, path.with_name(path.name + SUFFIX) if path.name else path):
+        if file.is_file() or file.is_fifo():
+            return as_text(file.read_bytes(), str(file)), str(file), str(file.parent)
     bare = name.removesuffix(SUFFIX)
     if bare == Path(bare).name:
         preset = presets() / (bare + SUFFIX)
         if preset.is_file():
             return preset.read_text(encoding="utf-8"), name, ""
+    if path.is_dir() and name:
+        raise CommandError(f"{name} is a folder, and no script", 1, length=len(name))
     raise CommandError(f"no file and no preset {name}: `timerlab list` tells the presets", 1, length=len(name))
+
+
+def as_text(data: bytes, name: str) -> str:
+    """A script's text, whatever its line ends; ScriptError at the first byte that is not UTF-8."""
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8", "replace")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        message = f"byte {data[error.start]:02X}h is not UTF-8 text"
+        raise ScriptError(name, CommandError(message, column, line=line)) from None
 
 
 def trace_path(name: str, folder: str) -> str:

@@ -86,15 +86,18 @@ class Reg:
     about: str
     source: str
     choose: Callable[[int], int] = lambda value: 0
-    reset: int | None = None
 
     def layout(self, value: int) -> Layout:
         """The layout that `value` has."""
         return self.layouts[self.choose(value)]
 
-    def decode(self, value: int) -> list[tuple[Field, int, str]]:
-        """Each field with what it holds in `value` and what that means, from the highest bit to the lowest."""
-        return [(f, f.of(value), f.meaning(value)) for f in self.layout(value).fields]
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """A value or a wire that can be looked at by its name: what it is, and where that stands."""
+
+    about: str
+    source: str
 
 
 def flag(name: str, bit: int, access: Access, about: str, *, source: str = "", **values: str) -> Field:

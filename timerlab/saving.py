@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections.abc import Mapping
+from errno import EISDIR
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ def save(session: Session, path: str) -> tuple[str, int]:
     A file that is there already is replaced whole or not at all.
     """
     target = Path(path).expanduser()
+    if target.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), path)
     if not target.suffix:
         target = target.with_suffix(places.SUFFIX)
     done = session.log[: session.position]
@@ -38,8 +40,8 @@ def save(session: Session, path: str) -> tuple[str, int]:
         # a replay that was stopped ends later than its last access
         waiting = entry.kind == "replay"
     half = session.log[session.position] if session.past else None
-    if half is not None and isinstance(half.action, ReplayTrace) and (fed := _fed(session, half)):
-        text = half.action.limited(fed).text()
+    if half is not None and isinstance(half.action, ReplayTrace) and session.history.taken:
+        text = half.action.limited(session.history.taken).text()
         lines.append(f"@{half.t_ns} {text}" if waiting else text)
         waiting = True
     if waiting or session.now > (done[-1].end_ns if done else 0):
@@ -59,15 +61,6 @@ def _said(session: Session, entry: Entry) -> str:
     if isinstance(entry.action, ReplayTrace) and session.feeder.plays(entry):
         return entry.action.limited(session.history.played[entry.index].done).text()
     return entry.text
-
-
-def _fed(session: Session, half: Entry) -> int:
-    """How many accesses are done of a replay in whose middle the session stands."""
-    played = session.history.played[half.index]
-    if session.now == half.t_ns:
-        return 0
-    accesses = played.trace.accesses
-    return bisect_right(accesses, session.now - played.offset, hi=played.done, key=lambda access: access.t_ns)
 
 
 def head_of(session: Session) -> dict[str, str]:
@@ -101,13 +94,18 @@ def from_head(kind: type[Session], head: Mapping[str, str], name: str) -> Sessio
         try:
             session.rate = parse_rate(head["rate"], session.machine.board.clocks)
         except ValueError as error:
-            raise ScriptError(name, CommandError(str(error))) from None
+            line, column, length = _place(head, "rate")
+            raise ScriptError(name, CommandError(str(error), column, line=line, length=length)) from None
     return session
+
+
+def _place(head: Mapping[str, str], key: str) -> tuple[int, int, int]:
+    """Line, column and length of a value in a head."""
+    return head.places.get(key, (1, 1, 1)) if isinstance(head, script.Head) else (1, 1, 1)
 
 
 def _at_fault(kind: type[Session], head: Mapping[str, str]) -> tuple[int, int, int]:
     """Line, column and length of the first option that makes no sense with those before it."""
-    places = head.places if isinstance(head, script.Head) else {}
     tried: dict[str, str] = {}
     for key in script.OPTION_KEYS:
         if key in head:
@@ -115,16 +113,18 @@ def _at_fault(kind: type[Session], head: Mapping[str, str]) -> tuple[int, int, i
             try:
                 kind(**script.head_options(tried))  # type: ignore[arg-type]
             except ValueError:
-                return places.get(key, (1, 1, 1))
+                return _place(head, key)
     return 1, 1, 1
 
 
 def load(kind: type[Session], path: str | os.PathLike[str]) -> Session:
-    """The session that a script describes, at its end. OSError, or ScriptError with file, line and column."""
+    """The session that a script describes, at its end. OSError, ScriptError with file, line and column, or CommandError
+    for a name that is neither a file nor a preset.
+    """
     text, name, folder = places.find(os.fspath(path))
     session = from_head(kind, script.read_head(text, name), name)
     session.folder = folder
-    for line in script.read_lines(text, name, session.words):
+    for line in script.read_lines(text, name, session.words, folder):
         play_line(session, line, name)
     return session
 

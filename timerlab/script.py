@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from timerlab.command import Action
+from timerlab.command import Command
 from timerlab.commands import parse
-from timerlab.commands.script import Load
+from timerlab.commands.script import Load, ReplayTrace
 from timerlab.commands.time import Run
 from timerlab.commands.verb import Words
 from timerlab.errors import CommandError, ScriptError
-from timerlab.places import SUFFIX
+from timerlab.places import trace_path
 from timerlab.units import parse_hz
 
 OPTION_KEYS = ("profile", "quirks", "pit_hz", "vcpus", "guest", "start")
@@ -36,27 +35,8 @@ class Line:
 
     number: int
     at_ns: int | None
-    action: Action | None
+    action: Command | None
     text: str
-
-
-@dataclass(slots=True)
-class Script:
-    """A script that was read: its head and its lines."""
-
-    name: str
-    head: dict[str, str] = field(default_factory=dict)
-    lines: list[Line] = field(default_factory=list)
-    folder: str = ""
-
-    @property
-    def title(self) -> str:
-        """What it is about."""
-        return self.head.get("title", Path(self.name).name.removesuffix(SUFFIX))
-
-    def options(self) -> dict[str, object]:
-        """The keyword arguments for a Session; ValueError for one that makes no sense."""
-        return head_options(self.head)
 
 
 def head_options(head: Mapping[str, str]) -> dict[str, object]:
@@ -68,6 +48,9 @@ def head_options(head: Mapping[str, str]) -> dict[str, object]:
         value = head[key]
         if key == "quirks":
             pairs = [pair.partition("=") for pair in value.replace(",", " ").split()]
+            for name, equals, _ in pairs:
+                if not equals:
+                    raise ValueError(f"quirks = {name}: write NAME=VALUE, such as odd_mode3=harris")
             options[key] = {name: chosen for name, _, chosen in pairs}
         elif key == "pit_hz":
             options[key] = parse_hz(value)
@@ -107,8 +90,8 @@ def read_head(text: str, name: str) -> Head:
     return head
 
 
-def _check_in_script(action: Action, text: str, column: int) -> None:
-    """CommandError for what makes sense at a prompt only."""
+def _check_in_script(action: Command, text: str, column: int, folder: str) -> None:
+    """CommandError for what makes sense at a prompt only, and for a trace that is not there."""
     column += len(text) - len(text.lstrip())
     if isinstance(action, Run) and action.span is None:
         raise CommandError(
@@ -116,10 +99,17 @@ def _check_in_script(action: Action, text: str, column: int) -> None:
         )
     if isinstance(action, Load):
         raise CommandError("load cannot stand in a script: it would put another one in its place", column, length=4)
+    if isinstance(action, ReplayTrace):
+        try:
+            trace_path(action.path, folder)
+        except CommandError as error:
+            raise CommandError(error.message, action.column, length=error.length) from None
 
 
-def read_lines(text: str, name: str, words: Words) -> list[Line]:
-    """All commands of a script, parsed; ScriptError at the first that cannot be read."""
+def read_lines(text: str, name: str, words: Words, folder: str = "") -> list[Line]:
+    """All commands of a script, parsed; ScriptError at the first that cannot be read. Traces are looked for in `folder`
+    first.
+    """
     lines: list[Line] = []
     last = 0
     for number, raw in enumerate(text.splitlines(), 1):
@@ -145,7 +135,7 @@ def read_lines(text: str, name: str, words: Words) -> list[Line]:
                 raise CommandError("@ wants a moment in ns after it: @1500", raw.index("@") + 1)
             action = parse(rest, words, column)
             if action is not None:
-                _check_in_script(action, rest, column)
+                _check_in_script(action, rest, column, folder)
         except CommandError as error:
             error.line = number
             raise ScriptError(name, error) from None

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
 from operator import index
 from typing import Any
 
-from timerlab import assist, edges, saving
+from timerlab import assist, edges, options, saving
 from timerlab.assist import Completion, Decode
 from timerlab.bus import check_access
-from timerlab.command import LATE, Action, Entry, Instant, Job, Long, Result, Work
+from timerlab.command import LATE, Command, Entry, Instant, Job, Long, Result, Work
 from timerlab.commands import io, parse
 from timerlab.commands.time import Skip
 from timerlab.commands.verb import Words
@@ -28,24 +26,12 @@ from timerlab.feeding import Feeder
 from timerlab.helptext import help_text
 from timerlab.history import Advance, History
 from timerlab.line import Wave
-from timerlab.machine import Config, Machine
+from timerlab.machine import Machine
 from timerlab.tokens import strip_comment
 from timerlab.units import LONGEST_NS, Span, parse_time
 
 HORIZON_NS = 3600 * 1_000_000_000
 """How far ahead an edge is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a session was made with. `pit_hz` and `quirks` are those that it runs with, given or not."""
-
-    profile: str
-    vcpus: int
-    guest: str
-    start: str
-    pit_hz: Fraction
-    quirks: dict[str, str]
 
 
 class Session:
@@ -67,18 +53,9 @@ class Session:
         pit_hz: int | Fraction | None = None,
         quirks: Mapping[str, str] | None = None,
     ) -> None:
-        if vcpus != 1:
-            raise ValueError(f"vcpus cannot be {vcpus}: there is 1 so far")
-        if guest != "none":
-            raise ValueError(f"guest cannot be {guest!r}: none")
-        try:
-            datetime.fromisoformat(start)
-        except ValueError:
-            raise ValueError(f"start cannot be {start!r}: a date such as 2026-01-01T00:00:00") from None
-        config = Config(profile, None if pit_hz is None else Fraction(pit_hz), tuple(sorted((quirks or {}).items())))
+        self.options, config = options.checked(vcpus, profile, guest, start, pit_hz, quirks)
         self.machine = Machine(config)
         self.history = History(self.machine)
-        self.options = Options(profile, vcpus, guest, start, config.hz, dict(self.machine.quirks))
         self.head: dict[str, str] = {}
         self.folder = ""
         self.running = False
@@ -130,7 +107,7 @@ class Session:
             self._words = Words(board.clocks, self.machine.line_names(), list(self.machine.peeks()), regs=board.regs)
         return self._words
 
-    def parse(self, text: str) -> Action | None:
+    def parse(self, text: str) -> Command | None:
         """The action that a line asks for, or None for a comment; CommandError."""
         return parse(text, self.words)
 
@@ -145,7 +122,7 @@ class Session:
         """Carry out a typed command to its end."""
         return self.begin(text).finish()
 
-    def perform(self, action: Action, typed: str = "") -> Job:
+    def perform(self, action: Command, typed: str = "") -> Job:
         """Start an action; instant ones are done when this returns. A job that is still at work is stopped first."""
         if isinstance(action, Long):
             self.settle()
@@ -298,7 +275,7 @@ class Session:
         """Go back one stop, to before the last entry that was begun; the entry, or None at the beginning."""
         self.settle()
         position = self.position
-        half = self.past and self.now > self.log[position].t_ns
+        half = self.history.halfway
         if not half and not position:
             return None
         position -= not half
@@ -344,7 +321,9 @@ class Session:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Session:
-        """The session that a script describes, at its end. OSError, or ScriptError with file, line and column."""
+        """The session that a script describes, at its end. OSError, ScriptError with file, line and column, or
+        CommandError for a name that is neither a file nor a preset.
+        """
         return saving.load(cls, path)
 
     def become(self, name: str, column: int = 1) -> int:
@@ -355,7 +334,7 @@ class Session:
             other = saving.load(type(self), name)
         except CommandError as error:
             raise CommandError(str(error), column, length=len(name)) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise CommandError(f"cannot read {name}: {error}", column, length=len(name)) from None
         self.settle()
         self.machine, self.history, self.feeder = other.machine, other.history, other.feeder

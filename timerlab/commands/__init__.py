@@ -1,4 +1,4 @@
-"""The verbs: one click command each, and the parser that turns a line into an `Action`.
+"""The verbs: one click command each, and the parser that turns a line into an `Command`.
 
 click gives the argument types, the help texts, "did you mean" and the names for completion; it never sees a
 terminal. Words keep their columns all the way (they are `Token`s), so that an error can point at the word that is
@@ -11,7 +11,7 @@ import re
 
 import click
 
-from timerlab.command import Action
+from timerlab.command import Command
 from timerlab.commands import io, look, script, time, travel  # noqa: F401  (each adds its verbs to the group)
 from timerlab.commands.verb import Verb, Words, fail, group
 from timerlab.conditions import near
@@ -22,7 +22,7 @@ _UNWRITABLE = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|[\ud800-\udfff]")
 """What a line of a script cannot hold: line breaks (as `str.splitlines` sees them), and halves of characters."""
 
 
-def parse(line: str, words: Words, column: int = 1) -> Action | None:
+def parse(line: str, words: Words, column: int = 1) -> Command | None:
     """The action that a line asks for; None for an empty line or a comment; CommandError with the column otherwise."""
     odd = _UNWRITABLE.search(line.rstrip(), len(line) - len(line.lstrip()))
     if odd is not None:
@@ -38,7 +38,7 @@ def parse(line: str, words: Words, column: int = 1) -> Action | None:
     return parse_tokens(tokens, words)
 
 
-def parse_tokens(tokens: list[Token], words: Words) -> Action:
+def parse_tokens(tokens: list[Token], words: Words) -> Command:
     """The action that some words ask for."""
     name = tokens[0].lower()
     verb = group.commands.get(name)
@@ -50,6 +50,8 @@ def parse_tokens(tokens: list[Token], words: Words) -> Action:
         raise CommandError(
             f"no command {tokens[0]}{hint}", tokens[0].column, length=len(tokens[0]), suggestion=guess, incomplete=begun
         )
+    if "--help" in tokens[1:]:
+        return look.Help(name, tokens[0].column)
     last = tokens[-1]
     end = last.column + len(last)
     try:
@@ -67,7 +69,7 @@ def parse_tokens(tokens: list[Token], words: Words) -> Action:
         if word is None:
             raise CommandError(message, tokens[1].column if len(tokens) > 1 else end) from None
         raise CommandError(message, word.column, length=len(word)) from None
-    assert isinstance(action, Action)
+    assert isinstance(action, Command)
     return action
 
 
@@ -82,8 +84,9 @@ def _sorted(verb: Verb, tokens: list[Token], end: int) -> list[str]:
     for token in words:
         option = options.get(token.partition("=")[0])
         if option is None:
-            if token.startswith("--") and (guess := near(token, list(options))):
-                fail(f"no option {token}  Did you mean {guess} ?", token, guess)
+            if token.startswith("--") and options:
+                guess = near(token, list(options))
+                fail(f"no option {token}  " + (f"Did you mean {guess} ?" if guess else verb.usage), token, guess)
             rest.append(token)
             continue
         front.append(token)

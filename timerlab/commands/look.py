@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from timerlab.command import Action, Result
+from timerlab.command import Command, Result
 from timerlab.commands.io import In, Out
 from timerlab.commands.time import View
 from timerlab.commands.verb import Verb, Words, fail, group, verb
 from timerlab.conditions import near, shown
+from timerlab.devices.board import LINES
 from timerlab.errors import CommandError
 from timerlab.explain import explain_name, explain_read, explain_value, explain_write
+from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.regs import Reg
 from timerlab.text import count, hexa
 from timerlab.tokens import Token, column_of
@@ -61,7 +63,7 @@ class Explain(View):
     """Say what something is or does, bit by bit, with its source."""
 
     words: str
-    action: Action | None = None
+    action: Command | None = None
     reg: Reg | None = None
     value: int = 0
     column: int = 1
@@ -81,7 +83,13 @@ class Explain(View):
             case _:
                 found = explain_name(machine, self.words) or explain_verb(self.words)
                 if found is None:
-                    raise CommandError(f"nothing is called {self.words}", self.column, length=len(self.words))
+                    board = machine.board
+                    names = [*board.regs.by_name, *board.abouts, *LINES, *QUIRKS, *PROFILES, *group.commands]
+                    guess = near(self.words, names)
+                    hint = f"  Did you mean {guess} ?" if guess else ""
+                    raise CommandError(
+                        f"nothing is called {self.words}{hint}", self.column, length=len(self.words), suggestion=guess
+                    )
                 lines = found
         return Result(text="\n".join(lines))
 
@@ -137,7 +145,7 @@ def show(words: Words, name: str | None) -> Show:
 def explain(words: Words, what: tuple[Token, ...]) -> Explain:
     """Say bit by bit what a command or a value does, and in which section of which document that stands.
 
-    NAME is a register, a quirk, a profile or a command.
+    NAME is a register, a value, a wire, a quirk, a profile or a command.
     """
     from timerlab.commands import parse_tokens
 
@@ -176,7 +184,7 @@ def _value_as(words: Words, what: tuple[Token, ...], said: str) -> Explain:
 @verb("help [TOPIC]", examples=("help", "help outb", "help quirks"), completes=("topic",))
 @click.argument("topic", required=False, type=click.UNPROCESSED)
 def help(topic: str | None) -> Help:
-    """Help on a command, a register, a quirk, `quirks`, `profiles` or `registers`; without a
-    topic, the list of commands.
+    """Help on a command, a register, a value, a quirk, `quirks`, `profiles` or `registers`; without a topic, the list
+    of commands.
     """
     return Help(str(topic or ""), column_of(topic or ""))

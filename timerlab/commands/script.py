@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import click
 
-from timerlab.command import Action, Entry, Instant, Kind, Long, Progress, Result, Work
+from timerlab.command import Command, Entry, Instant, Kind, Long, Progress, Result, Work
 from timerlab.commands.time import View
 from timerlab.commands.verb import Words, fail, verb
-from timerlab.conditions import OPS, Compare, Condition, Value, parse_condition, parse_op, parse_value, shown
+from timerlab.conditions import OPS, Compare, Condition, Value, parse_condition, parse_op, parse_value, separate, shown
 from timerlab.errors import CommandError, ScriptError
 from timerlab.machine import Machine
 from timerlab.places import trace_path
@@ -187,8 +187,11 @@ class ReplayTrace(Long):
         try:
             yield from load_trace(trace_path(self.path, session.folder), self.skip_bad)
         except ScriptError as error:
-            hint = "" if self.skip_bad else "  --skip-bad passes over such lines"
-            raise CommandError(f"{error}{hint}", self.column, length=len(self.path)) from None
+            # what could stand there instead is what the screen asks for
+            ask, instead = "  Pass over such lines with --skip-bad ?", f"{self.path} --skip-bad"
+            message = str(error) if self.skip_bad else f"{error}{ask}"
+            suggestion = None if self.skip_bad else instead
+            raise CommandError(message, self.column, length=len(self.path), suggestion=suggestion) from None
         except CommandError as error:
             raise CommandError(error.message, self.column, length=len(self.path)) from None
         except OSError as error:
@@ -213,7 +216,7 @@ def note(text: tuple[str, ...]) -> Note:
 )
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def expect(words: Words, what: tuple[Token, ...]) -> Action:
+def expect(words: Words, what: tuple[Token, ...]) -> Command:
     """State what must be so: a condition, what a command returns, or that a command faults. One that is not met fails
     the script.
     """
@@ -226,6 +229,7 @@ def expect(words: Words, what: tuple[Token, ...]) -> Action:
             raise CommandError("fault wants a command after it", end, incomplete=True)
         return ExpectResult(_instant(parse_tokens(tokens[1:], words), tokens[1]), "fault")
     if tokens and tokens[0].lower() in group.commands:
+        tokens = separate(tokens)
         if len(tokens) < 3 or tokens[-2] not in OPS:
             raise CommandError(
                 f"expect COMMAND wants a comparison at its end: {'  '.join(OPS)} and a value", end, incomplete=True
@@ -235,7 +239,7 @@ def expect(words: Words, what: tuple[Token, ...]) -> Action:
     return Expect(parse_condition(tokens, words, end))
 
 
-def _instant(action: Action, word: Token) -> Instant:
+def _instant(action: Command, word: Token) -> Instant:
     if not isinstance(action, Instant) or not action.logged or action.kind != "command":
         fail(f"{word} gives no value to expect", word)
     return action
@@ -249,18 +253,18 @@ def load(name: str) -> Load:
 
 
 @verb("save FILE", examples=("save mine.timerlab",), completes=("file",))
-@click.argument("path", type=click.UNPROCESSED)
+@click.argument("path", type=click.UNPROCESSED, metavar="FILE")
 def save(path: str) -> Save:
     """Write the session as a script that anyone can replay to the nanosecond."""
     return Save(str(path), getattr(path, "column", 1))
 
 
 @verb(
-    "replay TRACE [--paced] [--skip-bad]",
+    "replay TRACE [--paced] [--skip-bad] [--most N]",
     examples=("replay seabios-pc.trace.gz", "replay boot.log --paced"),
     completes=("trace",),
 )
-@click.argument("path", type=click.UNPROCESSED)
+@click.argument("path", type=click.UNPROCESSED, metavar="TRACE")
 @click.option("--skip-bad", is_flag=True, help="pass over lines that cannot be read")
 @click.option("--paced", is_flag=True, help="on the screen: at the session's rate instead of at once")
 @click.option("--most", type=click.IntRange(0), help="only so many accesses")

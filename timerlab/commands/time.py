@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from timerlab.command import LATE, Action, Entry, Instant, Long, Progress, Result, Work
+from timerlab.command import LATE, Command, Entry, Instant, Long, Progress, Result, Work
 from timerlab.commands.verb import TimeType, Words, fail, verb
 from timerlab.conditions import Condition, Turn, parse_condition, unknown
 from timerlab.errors import CommandError
@@ -195,7 +195,7 @@ def skip(time: Span) -> Skip:
 @verb("step [LINE | N CLOCK]", examples=("step", "step irq.0", "step 5pit"), completes=("line",))
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def step(words: Words, what: tuple[Token, ...]) -> Action:
+def step(words: Words, what: tuple[Token, ...]) -> Command:
     """Go to the next event, to the next edge of LINE, or N ticks of a clock ahead (`step 5pit` is `skip 5pit`)."""
     if not what:
         return Step()
@@ -264,7 +264,7 @@ def pause() -> Pause:
 @verb("rate RATE", examples=("rate 1", "rate 1/1000", "rate 1pit/s", "rate catch_up"), completes=("rate",))
 @click.argument("rate", type=click.UNPROCESSED)
 @click.pass_obj
-def rate(words: Words, rate: str) -> Action:
+def rate(words: Words, rate: str) -> Command:
     """How fast virtual time runs against real time: 1, 1/1000, 10ms/s, 1pit/s, from 1/10000000 to 1000000.
 
     `rate carry_on` and `rate catch_up` choose what happens to host time that was slept through (a stopped process, a

@@ -63,7 +63,7 @@ def back() -> Back:
 
 
 @verb("goto TIME | #ENTRY", examples=("goto 0", "goto 12.5ms", "goto #3"), completes=("time",))
-@click.argument("where", type=click.UNPROCESSED)
+@click.argument("where", type=click.UNPROCESSED, metavar="TIME")
 @click.pass_obj
 def goto(words: Words, where: str) -> Goto:
     """Go to a moment of the session, or to the end of an entry of the log; beyond the end, time is skipped."""

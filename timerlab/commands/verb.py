@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import click
 
 from timerlab.bus import PORTS
-from timerlab.command import Action
+from timerlab.command import Command
 from timerlab.conditions import Vocabulary, near
 from timerlab.errors import CommandError
 from timerlab.regs import RegTable
@@ -23,7 +23,6 @@ class Words(Vocabulary):
 
     regs: RegTable = field(default_factory=lambda: RegTable(()))
     end: int = 1
-    folder: str = ""
 
 
 def fail(message: str, token: str, suggestion: str | None = None) -> NoReturn:
@@ -32,7 +31,7 @@ def fail(message: str, token: str, suggestion: str | None = None) -> NoReturn:
 
 
 class Verb(click.Command):
-    """A click command whose callback returns an `Action`; it never prints.
+    """A click command whose callback returns an `Command`; it never prints.
 
     `usage` is the one-line form, `examples` are lines that work as they stand, `words` say what its arguments may
     be, for completion.
@@ -60,17 +59,17 @@ group = click.Group("timerlab")
 """All verbs."""
 
 
-def _unwrapped(function: Callable[..., Action]) -> str:
+def _unwrapped(function: Callable[..., Command]) -> str:
     """A docstring with a line a paragraph: the first one is what lists of commands show."""
     return "\n\n".join(" ".join(part.split()) for part in (function.__doc__ or "").split("\n\n"))
 
 
 def verb(
     usage: str, *, examples: tuple[str, ...] = (), completes: tuple[str, ...] = ()
-) -> Callable[[Callable[..., Action]], Verb]:
-    """Make a function that returns an `Action` a verb; its docstring is the help, the usage's first word the name."""
+) -> Callable[[Callable[..., Command]], Verb]:
+    """Make a function that returns an `Command` a verb; its docstring is the help, the usage's first word the name."""
 
-    def wrap(function: Callable[..., Action]) -> Verb:
+    def wrap(function: Callable[..., Command]) -> Verb:
         command = click.command(
             usage.split()[0], cls=Verb, usage=usage, examples=examples, completes=completes, help=_unwrapped(function)
         )(function)
