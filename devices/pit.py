@@ -31,6 +31,8 @@ class Pit(Device):
 
     name = "pit"
     regs = REGS
+    WRITTEN = frozenset(("mode", "kind", "rw", "bcd", "cr", "ol", "ol_left", "status", "rd", "wr", "gate"))
+    """What of a channel changes by accesses alone, never by time."""
     peeks = PEEKS
 
     def __init__(self, clock: Clock, quirks: Mapping[str, str], outs: tuple[Line, Line, Line], irq0: Line) -> None:

@@ -31,6 +31,7 @@ class Elapsed:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.segments = SEGMENTS
         self._laws: dict[int, tuple[tuple[int | None, int, int], Train | None]] = {}
 
     def d(self, ch: Channel, ns: int) -> int:
@@ -322,7 +323,7 @@ class Elapsed:
         if last <= done:
             return
         hits = _Hits(n, whole)
-        recent = hits.latest(done, last, SEGMENTS)
+        recent = hits.latest(done, last, self.segments)
         fall, pulse = True, done + 1  # the next edge: the fall at pulse * n, or the rise at pulse * n + 1
         if recent and (lost := hits.count(done, recent[0])) > 1:
             first = recent.pop(0)

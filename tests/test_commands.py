@@ -351,7 +351,7 @@ def test_until_and_step_say_how_far_they_went():
     result = s.do("step irq.0")
     assert result.value == s.now
     assert s.do("until fall irq.0").value == s.now
-    assert s.do("until pit.ch0.mode == 5 limit 1ms").value is None
+    assert s.do("until pit.ch0.next_level == 5 limit 1ms").value is None
 
 
 def test_rate_late_run_and_pause_stay_out_of_the_log():

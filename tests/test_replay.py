@@ -232,7 +232,8 @@ def test_a_broken_trace_changes_nothing(tmp_path):
     with pytest.raises(CommandError) as said:
         s.do("  replay bad.trace")
     assert (said.value.column, said.value.length) == (10, 9)
-    assert "bad.trace:2:1: " in str(said.value) and "--skip-bad" in str(said.value)
+    assert "bad.trace:2:1: " in str(said.value)
+    assert said.value.suggestion == "bad.trace --skip-bad"
     assert len(str(said.value).splitlines()) == 1
     assert (len(s.log), s.now, s.past) == (2, 100, True)
     result = s.do("replay bad.trace --skip-bad")

@@ -259,7 +259,7 @@ def test_goto_beyond_the_end_skips():
     s = after({}, ["outb 43h 34h", "skip 1ms"])
     s.goto(0)
     s.do("goto 2ms")
-    assert (s.now, s.past, s.log[-1].text) == (2_000_000, False, "skip 1000000ns")
+    assert (s.now, s.past, s.log[-1].text) == (2_000_000, False, "skip 1ms")
     with pytest.raises(ValueError):
         s.goto(-1)
 
@@ -309,7 +309,7 @@ def test_a_job_is_done_in_steps_of_its_budget():
     for one in (s, t):
         for line in ("outb 43h 14h", "outb 40h 2"):
             one.do(line)
-    job = s.begin("until pit.ch0.mode == 5 limit 1ms")
+    job = s.begin("until pit.ch0.next_level == 5 limit 1ms")
     steps = 0
     while not job.finished:
         progress = job.step(10)
@@ -327,7 +327,7 @@ def test_a_cancelled_job_leaves_the_machine_at_a_whole_step_and_the_log_true(ste
     s = Session()
     for line in ("outb 43h 14h", "outb 40h 2"):
         s.do(line)
-    job = s.begin("until pit.ch0.mode == 5 limit 1ms")
+    job = s.begin("until pit.ch0.next_level == 5 limit 1ms")
     for _ in range(steps):
         job.step(10)
     now = s.now

@@ -265,7 +265,7 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
             _progress(job.step().text)
     except CommandError as error:
         _progress("")
-        stop(str(error).removesuffix("  Pass over such lines with --skip-bad ?"))
+        stop(str(error))
     _progress("")
     seconds = time.perf_counter() - start
     tally = session.feeder.tally

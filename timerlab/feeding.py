@@ -6,6 +6,7 @@ from timerlab.command import Entry, Result
 from timerlab.commands.script import ReplayTrace
 from timerlab.history import EVERY_ACCESSES, History, Played
 from timerlab.replay import Feed, Tally
+from timerlab.text import plural
 from timerlab.trace import Trace
 
 
@@ -69,7 +70,10 @@ class Feeder:
             entry.action = entry.action.limited(feed.at)
             entry.typed = ""
         total = feed.tally.total()
-        bad = f"; {len(feed.trace.bad)} bad lines passed over" if feed.trace.bad else ""
-        result = Result(total.different, f"{feed.tally.words()}{bad}", ok=not total.different)
+        bad = f"; {plural(len(feed.trace.bad), 'bad line')} passed over" if feed.trace.bad else ""
+        profile = self.history.machine.config.profile
+        other = f"; that is what {profile} makes of it, QEMU's own reads want profile qemu" if total.different else ""
+        words = f"{feed.tally.words()}{other if profile != 'qemu' else ''}{bad}"
+        result = Result(total.different, words, ok=not total.different)
         self.history.close(entry, result)
         return result

@@ -161,6 +161,8 @@ class Machine:
         """
         pit, port61 = self.board.pit, self.board.port61
         if name.startswith("pit.ch"):
+            if name[8:] in pit.WRITTEN:
+                return None
             return pit.next_change(int(name[6]), self.now)
         if name.startswith(("port61.", "refresh.")):
             what = name.partition(".")[2]
@@ -207,6 +209,8 @@ class Machine:
         """Let every wire keep so many trains."""
         for line in self._lines:
             line.keeps = trains
+        if self.board.pit.elapsed is not None:
+            self.board.pit.elapsed.segments = trains
 
     # -- state as data
 

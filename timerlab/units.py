@@ -77,7 +77,16 @@ class Span:
         return self.amount if self.clock is None else clocks[self.clock].ns(self.amount)
 
     def __str__(self) -> str:
-        return f"{self.amount}{self.clock or 'ns'}"
+        """As it is typed, in the largest unit that says it whole: `838.096us`, `900y`, `100pit`."""
+        if self.clock is not None:
+            return f"{self.amount}{self.clock}"
+        for unit in ("y", "day", "hr", "min"):
+            if self.amount and not self.amount % UNITS[unit]:
+                return f"{self.amount // UNITS[unit]}{unit}"
+        unit = next((unit for unit in ("s", "ms", "us") if self.amount >= UNITS[unit]), "ns")
+        whole, part = divmod(self.amount, UNITS[unit])
+        decimals = f"{part:0{len(str(UNITS[unit])) - 1}}".rstrip("0") if part else ""
+        return f"{whole}{'.' if decimals else ''}{decimals}{unit}"
 
 
 def parse_time(text: str, clocks: Iterable[str] | Mapping[str, Clock] = ()) -> Span:

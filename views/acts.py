@@ -15,7 +15,7 @@ from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.views import keys, theme
 from timerlab.views.bar import Bar
-from timerlab.views.help import HelpPanel, HelpScreen, KeyRow, key_rows, own_keys
+from timerlab.views.help import HelpPanel, HelpScreen, KeyRow, key_rows, own_help
 from timerlab.views.jump import JumpScreen
 from timerlab.views.layout import PANELS
 from timerlab.views.lesson_acts import LessonActs
@@ -74,8 +74,10 @@ class Acts(LessonActs, Base):
     def in_past(self, name: str) -> str:
         """In the past a step looks on along what is recorded, instead of replacing it: the `goto` that it is then."""
         session = self.me.runner.session
-        if not session.past or name not in ("next", "clock"):
+        if not session.past or name not in ("next", "clock", "skip_ms", "skip_s"):
             return ""
+        if name.startswith("skip"):
+            return f"goto {session.now + (1_000_000 if name == 'skip_ms' else 1_000_000_000)}ns"
         event = session.next_event()
         if name == "next":
             return f"goto {event[0]}ns" if event is not None and event[0] <= session.end_ns else ""
@@ -333,7 +335,8 @@ class Acts(LessonActs, Base):
             self.action_show("aside")
             return
         name = panel.NAME if panel is not None else ""
-        self.open_page(name, key_rows(own_keys(panel), me.player is not None), panel.HELP if panel is not None else "")
+        own, text = own_help(panel)
+        self.open_page(name, key_rows(own, me.player is not None), text)
 
     def act_help_typed(self) -> None:
         """Help of the verb being typed."""
@@ -358,7 +361,10 @@ class Acts(LessonActs, Base):
 
     def pasted_too_much(self, lines: int) -> None:
         """Say that a paste was cut."""
-        self.me.say(f"one line was taken, {lines} more left out; put them in a file and type: load FILE")
+        composer = self.me.composer
+        words = f"one line was taken, {lines} more left out; put them in a file and type: load FILE"
+        composer.notice = (composer.line.value, ((words, "attention"),))
+        composer.say([(words, "text")])
 
     # commands that the screen carries out itself
 
@@ -374,11 +380,16 @@ class Acts(LessonActs, Base):
             raise error
         if verb == "quit":
             self.exit(0)
-        elif verb == "help":
-            self.open_page(rest or "timerlab", (), str(me.runner.session.help_text(rest or None)))
-        else:
-            self.load(rest)
-        return Result(text=text)
+            return Result(text=text)
+        try:
+            if verb == "help":
+                self.open_page(rest or "timerlab", (), str(me.runner.session.help_text(rest or None)))
+                return Result(text=text)
+            return Result(text=self.load(rest))
+        except CommandError as wrong:  # the mark belongs under the name, not under the verb
+            raise CommandError(
+                str(wrong), text.rfind(rest) + 1, length=len(rest), suggestion=wrong.suggestion
+            ) from None
 
 
 def holds(panel: Any) -> bool:

@@ -31,7 +31,7 @@ from timerlab.views.acts import Acts
 from timerlab.views.composer import Composer
 from timerlab.views.decoding import result_spans
 from timerlab.views.frame import Camera, Frame
-from timerlab.views.help import HelpPanel, key_rows, own_keys
+from timerlab.views.help import HelpPanel, key_rows, own_help
 from timerlab.views.hints import Hints, panel_hints
 from timerlab.views.history import History
 from timerlab.views.layout import PANELS, Board, View, plan, shape
@@ -131,6 +131,7 @@ class TimerlabApp(Acts, App[int]):
         self.unfocused = False
         self._drawn_at = 0
         self._heard = 0
+        self._was_busy = ""
         self.tabs: list[Tab] = [(kind.KEY, name, kind.TAB) for name, kind in CLASSES.items() if kind.KEY]
 
     # what it is made of
@@ -164,7 +165,7 @@ class TimerlabApp(Acts, App[int]):
         self.composer.suggest()
         self.composer.last = ((WELCOME, "label"),)
         # Textual writes UTF-8 whatever the locale is; a terminal of another one would show pairs of letters
-        self.camera.ascii = not self.is_headless and "utf" not in locale.getpreferredencoding(False).lower()
+        self.camera.ascii = not self.is_headless and "utf" not in locale.getencoding().lower()
         mend_continue(self._driver)
         self.app_resume_signal.subscribe(self, self._resumed)
         self.pump_timer = self.set_interval(1 / PUMP_HZ, self.pump, pause=True)
@@ -190,16 +191,20 @@ class TimerlabApp(Acts, App[int]):
         """One turn: host time into virtual time, a frame if it is due."""
         now = self.host_clock()
         runner, player = self.runner, self.player
-        text = runner.text
+        text, was_running = runner.text, runner.session.running
         try:
             result = runner.pump(BUDGET_NS)
         except CommandError as error:
             result = Result(text=error.message, ok=False)
+            if error.suggestion is not None:
+                self.ask(text, error)
         except Exception as error:  # a defect must not take the screen, and the work, with it
             self.defect(error)
             result = None
         if result is not None:
             self.finished(text, result)
+        elif was_running and not runner.session.running:
+            self.composer.say_result(runner.ran_out())
         if player is not None:
             self.pump_lesson(player, now, result)
         active = runner.active or (player is not None and (player.playing or player.to_come))
@@ -224,8 +229,8 @@ class TimerlabApp(Acts, App[int]):
             words = runner.progress or f"{busy} …"
             stop = (("   esc", "interactive"), (" stops it", "label"))
             composer.progress = (("► ", "interactive"), *numbers(words), *stop)
-        if frame is not self.drawn or busy:
-            self.drawn = frame
+        if frame is not self.drawn or busy or self._was_busy:
+            self.drawn, self._was_busy = frame, busy
             seen = self.places()
             for name, panel in self.panels.items():
                 if name in seen:
@@ -256,7 +261,8 @@ class TimerlabApp(Acts, App[int]):
             self.hintrow.show([*focus.HINTS, ("?", "all keys" if wide else "keys")])
         else:
             lesson = self.player is not None and not self.player.lesson.finished
-            self.hintrow.show(panel_hints(wide, frame.running, frame.past, busy, lesson))
+            plays = frame.running or (self.player is not None and self.player.playing)
+            self.hintrow.show(panel_hints(wide, plays, frame.past, busy, lesson))
         if "aside" in seen and focus is not self.panels["aside"]:
             self.fill_aside(focus)
 
@@ -268,7 +274,8 @@ class TimerlabApp(Acts, App[int]):
             aside.tell(verb, (), self.help_markdown(verb))
         else:
             name = focus.NAME if focus is not None else ""
-            aside.tell(name, key_rows(own_keys(focus), self.player is not None), focus.HELP if focus else "")
+            own, words = own_help(focus)
+            aside.tell(name, key_rows(own, self.player is not None), words)
 
     @property
     def focused_panel(self) -> Panel | None:
@@ -304,11 +311,16 @@ class TimerlabApp(Acts, App[int]):
         self.wake()
         return True
 
+    def ask(self, text: str, error: CommandError) -> None:
+        """Put a command that could not go on back into the prompt, with what tab may put in its place."""
+        self.begin_typing(text)
+        self.composer.show_error(error)
+
     def finished(self, text: str, result: Any) -> None:
         """A command is done: say so; a text of many lines opens as a page."""
         self.composer.say_result(result)
         if "\n" in result.text.strip():
-            self.open_page(text, (), f"```\n{result.text}\n```")
+            self.open_page(text, (), f"```text\n{result.text}\n```")
         self.wake()
 
     def defect(self, error: Exception) -> None:

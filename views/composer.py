@@ -10,7 +10,7 @@ from typing import Any
 
 from timerlab.errors import CommandError
 from timerlab.text import plural
-from timerlab.views.decoding import Decoding, error_spans, result_spans
+from timerlab.views.decoding import Decoding, error_spans, folded, result_spans, sentences
 from timerlab.views.hints import Hint, prompt_hints
 from timerlab.views.history import History
 from timerlab.views.layout import View
@@ -42,10 +42,16 @@ class Composer:
         """What it says while a job is under way."""
         self.filtering: Any = None
         """The panel that the line filters, instead of being a command."""
+        self.notice: tuple[str, Row] = ("", ())
+        """What has to be said while the line holds this text: how much a paste left out."""
+        self._verbs: frozenset[str] = frozenset()
+        self._refused: tuple[str, CommandError] | None = None
+        """A line that could not be carried out, and why: that stands until the line is another."""
         self._look: object = None
         """What the prompt's line showed when it was drawn last."""
         self._quiet = ""
         self._decoded: list[Row] = []
+        self.line.moved = self.refresh
 
     # what was typed
 
@@ -76,6 +82,9 @@ class Composer:
         self.error, self.usage, self._decoded = None, "", []
         self.line.mistake = None
         if not text.strip():
+            return
+        if self._refused is not None and self._refused[0] == text:
+            self._wrong(self._refused[1])
             return
         try:
             decode = self.session.decode(text)
@@ -115,6 +124,7 @@ class Composer:
         """An error that came with Enter: it stands even at the end of the line."""
         self.popup.close()
         self._decoded = []
+        self._refused = self.line.value, error
         self._wrong(error)
         self.refresh()
 
@@ -186,6 +196,7 @@ class Composer:
     def begin_filter(self, panel: Any) -> None:
         """Let the line filter a panel."""
         self.filtering = panel
+        self.line.commands = False
         self.popup.close()
         self.line.set_line(str(panel.filter or ""))
         self.line.placeholder = "filter"
@@ -198,6 +209,7 @@ class Composer:
                 panel.filter = ""
                 panel.draw()
             self.line.set_line("")
+        self.line.commands = True
         self.suggest()
 
     # what is seen
@@ -216,22 +228,24 @@ class Composer:
         self.say(result_spans(result.text, result.fault, result.ok))
 
     def rows(self) -> list[Row]:
-        """The decode row, or two."""
+        """The decode row, or two; a second one, while one types, for what is too long for one."""
+        width = max(20, self.line.app.size.width - 4)
         if self.progress:
             return [self.progress]
         if self.filtering is not None:
             return [(("only rows that hold this text", "label"),)]
         if self.typing:
             if self.error is not None:
-                return [tuple(error_spans(self.error.message, self.error.suggestion))]
-            later = self._dropped()
+                return folded(error_spans(self.error.message, self.error.suggestion), width, 2)
+            later = self._dropped() or (self.notice[1] if self.notice[0] == self.line.value else ())
             if later and self.line.value.strip():
-                return [*self._decoded[:1], later]
+                return [*(sentences(row, width) for row in self._decoded[:1]), later]
             if self._decoded:
-                return self._decoded[:2]
+                return [sentences(row, width) for row in self._decoded[:2]]
             if self.usage and self.line.value.strip():
                 return [((self.usage, "label"),)]
-        return [(("last  ", "label"), *self.last)] if self.last else [()]
+        last = (("last  ", "label"), *self.last) if self.last else ()
+        return folded(last, width, 6) if self.typing else [last]
 
     def _dropped(self) -> Row:
         """In the past: how much of the log a command typed here would replace."""
@@ -244,7 +258,8 @@ class Composer:
     def refresh(self) -> None:
         """Draw the prompt's parts."""
         rows = self.rows()
-        mistake = self.line.mistake if self.typing and self.filtering is None else None
+        shown = self.typing and self.filtering is None and not self.progress
+        mistake = self.line.mistake if shown else None
         shape = (mistake is not None, len(rows))
         if shape != (self.view.mistake, self.view.decoded):
             self.view.mistake, self.view.decoded = shape
@@ -264,4 +279,7 @@ class Composer:
         if self.filtering is not None:
             return [("enter", "keep the filter"), ("ctrl+u", "clear"), ("esc", "show all")]
         suggestion = self.error.suggestion if self.error is not None else None
-        return prompt_hints(self.verb, self.error is not None, suggestion or "", self.popup.is_open, busy)
+        if not self._verbs:
+            self._verbs = frozenset(one.text.strip() for one in self.session.complete(""))
+        verb = self.verb if self.verb in self._verbs else ""
+        return prompt_hints(verb, self.error is not None, suggestion or "", self.popup.is_open, busy)

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 
 from timerlab.views.bar import Bar, Spans
-from timerlab.views.rows import Row, Span, clip, numbers, width_of
+from timerlab.views.rows import Row, Span, clip, cut, numbers, width_of
 
 _EFFECT = re.compile(r"(= )(−?[0-9][0-9 ]*|[0-9A-F]+h)(?![\w.])")
 
+_LONG = re.compile(r"\b[0-9A-Fa-f]{32,}h?\b")
+"""A number that leaves no room to say what is wrong with it."""
 _WRONG = re.compile(r"(?:(?!, |: |; |  ).)+")
 _ADVICE = re.compile(r"(?:Did you mean |  try )(.+?)(?: \?|$)")
 
@@ -35,6 +37,7 @@ def result_spans(text: str, fault: str | None = None, ok: bool = True) -> Spans:
 
 def error_spans(message: str, suggestion: str | None) -> Spans:
     """A command error: what is wrong in red, the range and the advice plain, what to type instead as a command."""
+    message = _LONG.sub(lambda number: f"{number[0][:8]}…{number[0][-8:]}", message)
     found = _WRONG.match(message)
     wrong = found[0] if found else message
     spans: Spans = [("! ", "fault"), (wrong, "fault")]
@@ -52,9 +55,29 @@ def error_spans(message: str, suggestion: str | None) -> Spans:
 
 def underline(column: int, size: int, shift: int = 0) -> Row:
     """`└──┘` under the token at `column` (from 1), as wide as it; one cell wide it is `╵`."""
-    at = max(0, column - 1 - shift)
+    at = column - 1 - shift
     sign = "╵" if size <= 1 else "└" + "─" * (size - 2) + "┘"
-    return ((" " * at, "text"), (sign, "fault"))
+    sign = sign[max(0, -at) :]  # what is scrolled away at the left has no mark
+    return ((" " * max(0, at), "text"), (sign, "fault")) if sign else ()
+
+
+def sentences(row: Iterable[Span], width: int) -> Row:
+    """A row; where it is too wide, only as many of its sentences as fit."""
+    kept = tuple(row)
+    text = "".join(part for part, _ in kept)
+    end = text.rfind(". ", 0, width)
+    return kept if len(text) <= width or end < 0 else cut(kept, 0, end + 1)
+
+
+def folded(row: Iterable[Span], width: int, indent: int) -> list[Row]:
+    """A row; where it is too wide, as two, the second one indented."""
+    kept = tuple(row)
+    text = "".join(part for part, _ in kept)
+    at = text.rfind(" ", indent + 1, width + 1)
+    if len(text) <= width or at < 0:
+        return [kept]
+    rest = cut(kept, len(text) - len(text[at:].lstrip()), len(text))
+    return [cut(kept, 0, at), ((" " * indent, "text"), *rest)]
 
 
 class Decoding(Bar):
@@ -64,11 +87,17 @@ class Decoding(Bar):
     Decoding { height: 1; }
     """
 
+    said: tuple[Row, ...] = ()
+
+    def on_resize(self) -> None:
+        """Cut anew to the new width."""
+        self.say(self.said)
+
     def say(self, rows: Iterable[Iterable[Span]]) -> None:
         """Show `rows`, each cut to the width."""
+        self.said = tuple(tuple(row) for row in rows)
         width = max(1, self.size.width - 2)
         shown = []
-        for row in rows:
-            kept = tuple(row)
+        for kept in self.said:
             shown.append([("  ", "text"), *(clip(kept, width) if width_of(kept) > width else kept)])
         self.put(shown)

@@ -26,7 +26,8 @@ KeyRow = tuple[str, str]
 def key_rows(own: Sequence[KeyRow], lesson: bool) -> list[KeyRow]:
     """The keys that work at a panel: its own first, then those of the whole screen."""
     places = ("panel", "anywhere", "lesson") if lesson else ("panel", "anywhere")
-    return [*own, *((action.sign, action.help) for action in actions(*places))]
+    taken = {key for key, _ in own}
+    return [*own, *((action.sign, action.help) for action in actions(*places) if action.sign not in taken)]
 
 
 @lru_cache(8)
@@ -175,6 +176,13 @@ class HelpScreen(ModalScreen[None]):
             self.dismiss()
 
 
-def own_keys(panel: Panel | None) -> list[KeyRow]:
-    """A panel's own keys as rows of the help."""
-    return [(key, words) for key, words in panel.HINTS] if panel is not None else []
+def own_help(panel: Panel | None) -> tuple[list[KeyRow], str]:
+    """A panel's own keys as rows of the help, and the rest of its help: the table of keys is taken out of it."""
+    if panel is None:
+        return [], ""
+    before, head, after = panel.HELP.partition("| key | does |\n|---|---|\n")
+    if not head:
+        return [], panel.HELP
+    table, _, rest = after.partition("\n\n")
+    cells = [line.strip("| ").split(" | ", 1) for line in table.splitlines()]
+    return [(key.replace("`", ""), words) for key, words in cells], f"{before.rstrip()}\n\n{rest}".rstrip()

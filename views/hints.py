@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual import events
+from textual.widgets import Input
 
 from timerlab.views.bar import Bar, Spans, joined
 from timerlab.views.keys import BY_NAME
@@ -67,14 +68,19 @@ def prompt_hints(verb: str, error: bool, taken: str, listed: bool, busy: bool) -
 
 def spans(hints: Sequence[Hint], width: int) -> Spans:
     """As many of `hints` as fit, the last one always among them."""
+    return _row(fitting(hints, width))
+
+
+def fitting(hints: Sequence[Hint], width: int) -> list[Hint]:
+    """Those of `hints` that are shown in a row of `width` cells."""
     kept = [*hints[: MOST - 1], hints[-1]] if len(hints) > MOST else list(hints)
-
-    def row() -> Spans:
-        return joined([[(key, "interactive!"), (f" {words}", "label")] for key, words in kept], 3)
-
-    while len(kept) > 1 and width_of(row()) > width:
+    while len(kept) > 1 and width_of(_row(kept)) > width:
         del kept[-3 if len(kept) > 2 and kept[-2][0] == "esc" else -2]
-    return row()
+    return kept
+
+
+def _row(hints: Sequence[Hint]) -> Spans:
+    return joined([[(key, "interactive!"), (f" {words}", "label")] for key, words in hints], 3)
 
 
 class Hints(Bar):
@@ -92,11 +98,12 @@ class Hints(Bar):
     async def on_click(self, event: events.Click) -> None:
         """A click on a hint presses its key."""
         at = 0
-        for key, words in self.hints:
+        typing = isinstance(self.screen.focused, Input)
+        for key, words in fitting(self.hints, self.size.width):
             end = at + len(key) + len(words) + 1
             if at <= event.x < end:
                 for action in BY_NAME.values():
-                    if action.sign == key:
+                    if action.sign == key and typing == (action.place == "prompt"):
                         await self.run_action(f"app.act('{action.name}')")
                         return
             at = end + 3

@@ -134,7 +134,8 @@ def _medium(body: Region, view: View) -> dict[str, Region]:
             parts["log" if view.shown == "log" else "waves"] = rest
         return parts
     left_width = 58 if body.width < 130 else 64 if body.width < 160 else 78
-    upper, strip = _cut(body, PIT_ROWS + 1 + PORT_ROWS)
+    refresh = int(64 <= left_width < 78)  # that wide, the port has its refresh row
+    upper, strip = _cut(body, PIT_ROWS + 1 + PORT_ROWS + refresh)
     left, right = _columns(upper, left_width)
     parts = {}
     parts["pit"], parts["port61"] = _cut(left, PIT_ROWS)

@@ -23,9 +23,12 @@ class LessonActs:
         """This app, by its whole type."""
         return self  # type: ignore[return-value]
 
-    def load(self, name: str) -> None:
-        """Open a lesson or a saved session in the player. Raises CommandError."""
-        self.start_lesson(Player(open_lesson(name)))
+    def load(self, name: str) -> str:
+        """Open a lesson or a saved session in the player, and say how it goes on. Raises CommandError."""
+        player = Player(open_lesson(name))
+        self.start_lesson(player)
+        self.me.action_show("pit")
+        return "the lesson is open: pgdn goes on to the next note, space plays it"
 
     def start_lesson(self, player: Player) -> None:
         """Play a lesson: its session becomes the screen's."""
@@ -63,7 +66,7 @@ class LessonActs:
         me.call_after_refresh(me.redraw)
         me.wake()
 
-    def _lesson(self, move: Callable[[Player], Any]) -> None:
+    def _lesson(self, move: Callable[[Player], Any], said: str = "") -> None:
         player = self.me.player
         if player is None:
             self.me.say("no lesson is open: type load and a name")
@@ -73,6 +76,8 @@ class LessonActs:
             return
         player.stop()
         player.hurry()
+        if said:
+            self.me.say(said)
         self.advance_lesson(lambda: move(player))
 
     def pump_lesson(self, player: Player, host_ns: int, result: Result | None) -> None:
@@ -93,7 +98,7 @@ class LessonActs:
 
     def act_note_back(self) -> None:
         """Back to the note before."""
-        self._lesson(Player.back)
+        self._lesson(Player.back, "back at the note before")
 
     def act_show_me(self) -> None:
         """Run the next line."""
@@ -101,7 +106,7 @@ class LessonActs:
 
     def act_restart(self) -> None:
         """Start again."""
-        self._lesson(Player.restart)
+        self._lesson(Player.restart, "the lesson begins again")
 
     def act_notes(self) -> None:
         """Show or hide the text."""

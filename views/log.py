@@ -34,7 +34,7 @@ Many events alike are one row with their count.
 |---|---|
 | up, down | the cursor; past the last row it follows the newest again |
 | `[` `]` | previous, next entry |
-| `enter` | go back to that entry |
+| `enter` | go to that event, or to where that entry had ended |
 | `/` | show only rows that hold a text |
 | `y` | copy the row, or all of the log's rows that are shown |
 """
@@ -65,8 +65,10 @@ Many events alike are one row with their count.
 
     def head(self, frame: Frame) -> tuple[str, str]:
         """The filter, and how many entries there are."""
-        part = f"with {self.filter}" if self.filter else ""
-        return part, plural(len(frame.log), "entry", "entries")
+        all_of_them = plural(len(frame.log), "entry", "entries")
+        if not self.filter:
+            return "", all_of_them
+        return f"with {self.filter}", f"{len(self.book.places(frame))} of {all_of_them}"
 
     def body(self, frame: Frame, width: int, height: int) -> list[Row]:
         """See `log_rows.rows`."""
@@ -135,9 +137,13 @@ Many events alike are one row with their count.
             self.draw()
 
     def action_choose(self) -> None:
-        """Ask the app to go to the entry under the cursor."""
+        """Ask the app to go to the event under the cursor, or to the end of the entry."""
         if self.frame is not None and self.place is not None:
-            self.post_message(self.Command(f"goto #{self.frame.log[self.place[0]].index}"))
+            at, row = self.place
+            lines = self.book.lines(self.frame, at)
+            line = lines[min(row, len(lines) - 1)]
+            place = f"{line.t_ns}ns" if line.event else f"#{self.frame.log[at].index}"
+            self.post_message(self.Command(f"goto {place}"))
 
     def action_copy(self) -> None:
         """Copy the row under the cursor, or the rows that are shown."""

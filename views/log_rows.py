@@ -36,6 +36,8 @@ class Line:
     sign: str
     sign_role: str
     spans: Row
+    event: bool = False
+    """Whether it is an edge, and not what was typed or came of it."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def _expand(frame: Frame, entry: Entry) -> list[Line]:
         lines.append(Line(entry.t_ns, at == 0, sign, role, spans))
     if entry.end_ns > entry.t_ns:
         for event in frame.events(entry.t_ns, entry.end_ns, EVENTS):
-            lines.append(Line(event.t_ns, True, "·", "label", _event(event)))
+            lines.append(Line(event.t_ns, True, "·", "label", _event(event), True))
     result = entry.result
     if result is None or entry.kind == "note":
         return lines
@@ -183,6 +185,8 @@ def _expand(frame: Frame, entry: Entry) -> list[Line]:
         elif entry.kind == "expect":
             sign, role = ("■", "met") if result.ok else ("!", "fault")
             lines.append(Line(entry.end_ns, timed, sign, role, _halves(text, "text" if result.ok else "fault")))
+        elif not result.ok:
+            lines.append(Line(entry.end_ns, timed, "!", "fault", _halves(text, "text")))
         else:
             head, gap, _ = text.partition("  ")
             short = gap and ";" not in head
@@ -241,5 +245,9 @@ def rows(
 
 
 def _ahead(frame: Frame, at: int, line: Line) -> bool:
-    """Whether a row lies in the future of a session that has gone back."""
-    return frame.past and (line.t_ns > frame.now or at >= frame.position)
+    """Whether a row lies in the future of a session that has gone back, perhaps to the middle of an entry."""
+    if not frame.past or at < frame.position:
+        return frame.past and line.t_ns > frame.now
+    entry = frame.log[at]
+    under_way = at == frame.position and entry.t_ns < frame.now < entry.end_ns
+    return not under_way or line.t_ns > frame.now

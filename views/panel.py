@@ -7,6 +7,7 @@ row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -20,10 +21,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from timerlab.views import theme
+from timerlab.views.bar import safe
 from timerlab.views.frame import Frame
 from timerlab.views.rows import ASCII, Row, highlight, pad, plain, put, rule, width_of
 
 __all__ = ["Panel"]
+
+_FOREIGN = re.compile("[\x00-\x1f\x7f-\x9f\u0300-\u036f\u1100-\u1fff\u200b-\u200f\u2028-\u202e\u2e80-\U0010ffff]")
+"""What is not one cell wide, or not to be printed at all; no sign of the design is among it."""
 
 
 class Panel(Widget, can_focus=True):
@@ -324,4 +329,7 @@ class Panel(Widget, can_focus=True):
         row = pad(row, width)
         if self.frame is not None and self.frame.ascii:
             row = tuple((text.translate(ASCII), role) for text, role in row)
+        if any(_FOREIGN.search(text) for text, _ in row):  # a note or a file's text: wide, or meant for the terminal
+            foreign = [Segment(safe(text), self._style(role)) for text, role in row]
+            return Strip(foreign).adjust_cell_length(width, self._style("text"))
         return Strip([Segment(text, self._style(role)) for text, role in row], width_of(row))

@@ -172,7 +172,11 @@ def strip(title: str, expected: Sequence[bool | None], finished: bool, playing: 
         left.append([("the end", "strong")])
     elif playing:
         left.append([("►", "interactive!"), (" plays", "strong")])
-    names = ("note_next", "note_back", "show_me", "notes", "close_lesson") if wide else ("note_next", "show_me")
+    names: tuple[str, ...] = ("note_next", "show_me")
+    if wide:
+        names = ("note_next", "note_back", "show_me", "notes", "close_lesson")
+    if finished:
+        names = ("restart", "notes", "close_lesson") if wide else ("restart", "close_lesson")
     right: list[Sequence[Span]] = []
     for name in names:
         action = BY_NAME[name]
@@ -224,8 +228,9 @@ class NotePanel(Panel):
 
     def body(self, frame: Frame, width: int, height: int) -> list[Row]:
         """The note, then the lines executed since."""
-        del frame, height
-        return note_rows(self.player, width) if self.player is not None else []
+        del frame
+        table = note_rows(self.player, width) if self.player is not None else []
+        return table if len(table) <= height else [row for row in table if row]
 
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """There is nothing to point at."""

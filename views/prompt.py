@@ -18,7 +18,7 @@ from timerlab.views import keys
 from timerlab.views.bar import Bar
 from timerlab.views.decoding import underline
 from timerlab.views.history import LONGEST, History
-from timerlab.views.rows import Row, numbers
+from timerlab.views.rows import ASCII, Row, numbers
 from timerlab.views.theme import role_styles
 
 _KEYS = {key: action.name for action in keys.actions("prompt") for key in action.keys.split(",")}
@@ -58,6 +58,10 @@ class Line(Input):
         """Place in the history while walking through it."""
         self.draft = ""
         """What was typed before the walk or the choice began."""
+        self.commands = True
+        """Whether a command is typed, and not a filter."""
+        self.moved: Callable[[], None] = lambda: None
+        """Called when the cursor may have scrolled the line under the mark of a mistake."""
 
     async def _on_key(self, event: events.Key) -> None:
         """The prompt's own keys act here and now: by a binding they would act after what is typed behind them."""
@@ -76,7 +80,14 @@ class Line(Input):
         """One line without control characters, however it was pasted."""
         if not value.isprintable():
             value = "".join(c if c.isprintable() else " " for c in value)
+        if self.commands:
+            value = value.lstrip(": ")  # the sign that leads here, typed twice or pasted
         return value[:LONGEST]
+
+    def watch_selection(self) -> None:
+        """The cursor moved: the mark under a mistake follows the text."""
+        if self.mistake is not None:
+            self.call_after_refresh(self.moved)
 
     def set_line(self, text: str) -> None:
         """Replace the line, the cursor at its end."""
@@ -130,7 +141,8 @@ class Line(Input):
             return strip
         styles = role_styles(self.app.theme_variables)
         key, words = styles["interactive"], styles["label"]
-        tail = Text.assemble(("  :", key), (" type", words), ("   →", key), (" take", words), end="")
+        arrow = "   →".translate(ASCII) if getattr(self.app, "ascii", False) else "   →"
+        tail = Text.assemble(("  :", key), (" type", words), (arrow, key), (" take", words), end="")
         ending = Strip(tail.render(self.app.console))
         return Strip.join([strip.adjust_cell_length(width - ending.cell_length), ending])
 

@@ -10,9 +10,13 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from timerlab.views.rows import Row, Span, width_of
+from timerlab.views.rows import Row, Span, numbers, width_of
 
 _INLINE = re.compile(r"(`[^`\n]+`|\*\*[^*\n]+\*\*)")
+_GROUPS = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
+"""The blank inside of a number: no row ends there."""
+_COLUMNS = re.compile(r" *(?:\S+(?: \S+)* {2,})*")
+"""What stands before the last column of a line."""
 _LIST = re.compile(r"(\s*)(?:[*+-]|\d+[.)])\s+")
 
 
@@ -30,15 +34,15 @@ def rows(markdown: str, width: int) -> list[Row]:
 def _blocks(markdown: str) -> Iterator[list[str]]:
     """Runs of lines without a blank one between; a fence is a run of its own."""
     block: list[str] = []
-    fenced = False
+    fenced = ""
     for line in markdown.expandtabs(4).splitlines():
         fence = line.lstrip().startswith("```")
         if fence or (not fenced and (not line.strip() or line.startswith("#"))):
             if block:
-                yield ["```", *block] if fenced else block
+                yield [fenced, *block] if fenced else block
             block = []
             if fence:
-                fenced = not fenced
+                fenced = "" if fenced else line.strip()
             elif line.strip():
                 yield [line]
         else:
@@ -51,8 +55,10 @@ def _block(lines: list[str], width: int) -> list[Row]:
     first = lines[0]
     if first.startswith("#"):
         return [((first.lstrip("# "), "strong"),)]
-    if first == "```":
-        return [((f"  {line}", "interactive"),) for line in lines[1:]]
+    if first == "```text":
+        return [numbers(part) for line in lines[1:] for part in _hanging(line, width)]
+    if first.startswith("```"):
+        return [((part, "interactive"),) for line in lines[1:] for part in _hanging(f"  {line}", width)]
     if first.lstrip().startswith("|"):
         return _table(lines, width)
     result: list[Row] = []
@@ -61,6 +67,23 @@ def _block(lines: list[str], width: int) -> list[Row]:
         lead = f"{found[1]}· " if found else ""
         result.extend(_wrapped(item[found.end() :] if found else item, width, lead))
     return result
+
+
+def _hanging(line: str, width: int) -> list[str]:
+    """A line of columns; where it is too long, what is left goes on under its last column."""
+    found = _COLUMNS.match(line)
+    hang = found.end() if found else 0
+    if len(line) <= width:
+        return [line]
+    hang = hang if hang <= width // 2 else 4
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=" " * hang,
+        drop_whitespace=True,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
 
 
 def _items(lines: list[str]) -> Iterator[str]:
@@ -78,7 +101,7 @@ def _items(lines: list[str]) -> Iterator[str]:
 
 def _wrapped(text: str, width: int, lead: str) -> list[Row]:
     """A paragraph wrapped, its marks turned to roles; `lead` before its first row, blanks before the others."""
-    spans = inline(text)
+    spans = inline(_GROUPS.sub("\xa0", text))
     words = "".join(span for span, _ in spans)
     roles = [role for span, role in spans for _ in span]
     result: list[Row] = []
@@ -89,6 +112,7 @@ def _wrapped(text: str, width: int, lead: str) -> list[Row]:
             while at < len(words) and words[at] != character:
                 at += 1
             role = roles[at] if at < len(roles) else "text"
+            character = " " if character == "\xa0" else character
             if row and row[-1][1] == role and len(row) > bool(lead):
                 row[-1] = (row[-1][0] + character, role)
             else:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from timerlab.command import Job, Result
 from timerlab.pacer import Pacer
 from timerlab.session import Session
+from timerlab.text import moment
 
 SLICE_NS = 2_000_000
 """Host ns that one step of a job should take."""
@@ -67,6 +68,14 @@ class Runner:
         if self.session.running:
             self.pacer.pump(budget_ns)
         return None
+
+    def ran_out(self) -> Result:
+        """What to say when time stopped by itself: a `run` is over, or a trace was played to its end."""
+        session = self.session
+        entry = session.log[-1] if session.log and not session.past else None
+        if entry is not None and entry.kind == "replay" and entry.result is not None:
+            return entry.result
+        return Result(text=f"paused at {moment(session.now)}")
 
     def cancel(self) -> bool:
         """Stop the job where it is; whether there was one."""

@@ -45,7 +45,7 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
 | `f` | fit the span from A to B, or four periods of the line |
 | `a` `b` | set cursor A or B, or make it the one that moves; again: take it away |
 | `[` `]` | put that cursor on the previous or next edge of the line |
-| `g` | go to the cursor: the session travels there |
+| `g` | go to the cursor: the session travels there; without one, type where |
 | `h` | back home: now in its place |
 
 `┳╹` is a low pulse narrower than a cell, `╻┻` a high one, `░` has three edges or more.

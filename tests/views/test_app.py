@@ -572,3 +572,89 @@ def test_prose_wraps_and_breaks_on_nothing() -> None:
             assert all(width_of(row) <= max(width, 8) + 60 for row in prose.rows(text, width))
     rows = prose.rows("# Title\n\nSome `code` and **strong** words, long enough to be wrapped here.", 30)
     assert plain(rows[0]) == "Title" and all(width_of(row) <= 30 for row in rows)
+
+
+async def test_a_stopped_job_is_no_longer_in_the_top_row(screen: Opener) -> None:
+    """Esc takes its name away at once, although no value has changed since."""
+    async with screen(real=True) as (app, pilot, _):
+        app.issue("until pit.ch0.next_level == 5 limit 900y")
+        await pilot.pause(0.1)
+        assert app.runner.busy == "until"
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "until" not in app.topbar.plain_text()
+
+
+async def test_a_paste_of_many_lines_says_what_was_left_out(screen: Opener) -> None:
+    """Under the decoded line, until that is changed."""
+    async with screen() as (app, pilot, _):
+        await pilot.press("colon")
+        app.composer.line.post_message(events.Paste("outb 43h 34h\noutb 40h 2\n"))
+        await pilot.pause(0.1)
+        assert "1 more left out" in app.composer.decoding.plain_text()
+        await pilot.press("space")
+        await pilot.pause(0.1)
+        assert "left out" not in app.composer.decoding.plain_text()
+
+
+async def test_what_is_said_survives_a_very_small_terminal(screen: Opener) -> None:
+    """The decode row is cut anew at each width."""
+    async with screen() as (app, pilot, _):
+        app.say("a result")
+        await pilot.resize_terminal(10, 3)
+        await pilot.pause(0.1)
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.1)
+        assert "a result" in app.composer.decoding.plain_text()
+
+
+async def test_a_colon_before_a_command_is_no_mistake(screen: Opener) -> None:
+    """Who types it twice means the same."""
+    async with screen() as (app, pilot, _):
+        await pilot.press("colon", "colon", "n")
+        assert app.composer.line.value == "n"
+
+
+async def test_a_run_that_ends_by_itself_says_so(screen: Opener) -> None:
+    """The decode row does not go on promising an end that is over."""
+    async with screen() as (app, pilot, clock):
+        app.issue("run 1ms")
+        clock.ns += 5_000_000
+        await pilot.pause(0.2)
+        assert "paused at 0.011" in app.composer.decoding.plain_text()
+
+
+async def test_enter_on_an_event_of_the_log_goes_to_its_moment(screen: Opener) -> None:
+    """Not to the end of the entry that it happened in; what the entry did before then is not ahead."""
+    async with screen(size=(120, 40)) as (app, pilot, _):
+        session = app.runner.session
+        await pilot.press("l", "up", "up", "enter")
+        await pilot.pause(0.1)
+        assert session.past
+        edge = session.edge("irq.0", session.now - 1, 1)
+        assert edge is not None and edge[0] == session.now
+
+
+async def test_a_trace_with_bad_lines_asks_whether_to_pass_over_them(tmp_path: Path) -> None:
+    (tmp_path / "bad.trace").write_text("5 pic_set_irq\nwhat\n")
+    app = TimerlabApp(Session(), None, lambda: 0, history=History(tmp_path / "history"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        assert app.issue(f"replay {tmp_path}/bad.trace")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            if app.composer.line.value:
+                break
+        assert app.composer.error is not None
+        await pilot.press("tab")
+        await pilot.pause()
+        assert app.composer.line.value == f"replay {tmp_path}/bad.trace --skip-bad"
+
+
+@pytest.mark.parametrize(("key", "ns"), [("s", 1_000_000), ("S", 1_000_000_000)])
+async def test_time_is_skipped_by_keys_that_stand_in_the_log(key: str, ns: int, tmp_path: Path) -> None:
+    session = Session()
+    app = TimerlabApp(session, None, lambda: 0, history=History(tmp_path / "history"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+    assert (session.now, [entry.kind for entry in session.log]) == (ns, ["command"])

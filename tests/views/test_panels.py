@@ -475,7 +475,7 @@ def test_stepping_through_the_log_meets_every_row():
 def test_the_past_has_a_place_and_a_faint_future():
     shot = replace(frame(bench=bench()), now=1_200_000, end_ns=3_000_000, position=1, past=True)
     rows = log_rows.rows(shot, 78, 20)
-    assert plain(rows[1]).startswith("               ◄ OUT0")
+    assert plain(rows[3]).startswith(" 0.001 000 000 ◄ IRQ0")  # in the middle of the skip
     assert {role for _, role in rows[-1][:-1]} == {"absent"}
 
 

@@ -22,6 +22,9 @@ from timerlab.text import (
     signed,
     stamp,
 )
+from timerlab.views import prose
+from timerlab.views.decoding import underline
+from timerlab.views.rows import plain
 from timerlab.views.tone import note_name
 
 PIT = Fraction(105_000_000, 88)
@@ -184,3 +187,21 @@ def test_a_duration_is_right_to_its_last_digit(ns):
 def test_a_decimal_is_the_nearest(value, places):
     shown = Fraction(decimal(value, places).replace(" ", "").replace("−", "-"))
     assert abs(shown - value) * 2 * 10**places <= 1
+
+
+def test_no_row_ends_within_a_number() -> None:
+    """The blanks between its groups are part of it."""
+    rows = prose.rows("abcdefgh 1 193 181 and", 12)
+    assert [plain(row) for row in rows] == ["abcdefgh", "1 193 181", "and"]
+
+
+def test_a_long_line_of_columns_goes_on_under_its_last_column() -> None:
+    """Nothing of a page is cut off."""
+    rows = prose.rows("```text\n  0  BCD  binary or four decades\n```", 20)
+    assert [plain(row) for row in rows] == ["  0  BCD  binary or", "          four", "          decades"]
+
+
+def test_a_mark_follows_its_text_out_of_sight() -> None:
+    """Of a token that is scrolled away in part, only the rest is marked."""
+    assert plain(underline(3, 6, 4)) == "───┘"
+    assert plain(underline(3, 2, 9)) == ""

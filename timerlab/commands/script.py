@@ -188,10 +188,8 @@ class ReplayTrace(Long):
             yield from load_trace(trace_path(self.path, session.folder), self.skip_bad)
         except ScriptError as error:
             # what could stand there instead is what the screen asks for
-            ask, instead = "  Pass over such lines with --skip-bad ?", f"{self.path} --skip-bad"
-            message = str(error) if self.skip_bad else f"{error}{ask}"
-            suggestion = None if self.skip_bad else instead
-            raise CommandError(message, self.column, length=len(self.path), suggestion=suggestion) from None
+            instead = None if self.skip_bad else f"{self.path} --skip-bad"
+            raise CommandError(str(error), self.column, length=len(self.path), suggestion=instead) from None
         except CommandError as error:
             raise CommandError(error.message, self.column, length=len(self.path)) from None
         except OSError as error:

@@ -98,7 +98,8 @@ class Until(Long):
             steps += 1
             if steps >= budget:
                 steps = 0
-                budget = yield Progress(machine.now - start, end - start, f"until {self.condition}")
+                far = f"{duration(machine.now - start)} of {duration(end - start)}"
+                budget = yield Progress(machine.now - start, end - start, f"until {self.condition}: {far}")
         if held:
             return Result(machine.now, f"{self.condition} after {duration(machine.now - start)}")
         machine.advance(end)
