@@ -639,10 +639,12 @@ async def test_a_trace_with_bad_lines_asks_whether_to_pass_over_them(tmp_path: P
     (tmp_path / "bad.trace").write_text("5 pic_set_irq\nwhat\n")
     app = TimerlabApp(Session(), None, lambda: 0, history=History(tmp_path / "history"))
     async with app.run_test(size=(120, 40)) as pilot:
-        assert app.issue(f"replay {tmp_path}/bad.trace")
+        await pilot.press("colon")
+        app.composer.line.set_line(f"replay {tmp_path}/bad.trace")
+        await pilot.press("enter")
         for _ in range(20):
             await pilot.pause(0.05)
-            if app.composer.line.value:
+            if app.composer.error is not None:
                 break
         assert app.composer.error is not None
         await pilot.press("tab")
