@@ -7,6 +7,7 @@ kind in the same way, for the screen's pump, the CLI and tests alike.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -55,15 +56,15 @@ Work = Generator[Progress, int, Result]
 """A long action at work: it is sent a budget of steps, and yields its progress when that is spent."""
 
 
-class Command:
+class Command(ABC):
     """A parsed command. `logged` ones are part of what a machine is a function of."""
 
     logged: ClassVar[bool] = True
     kind: ClassVar[Kind] = "command"
 
+    @abstractmethod
     def text(self) -> str:
         """The command as a person would type it."""
-        raise NotImplementedError
 
     def redo(self, machine: Machine, entry: Entry, until: int) -> None:
         """Do to the machine what the entry did, but nothing after moment `until`. By default only time passed."""
@@ -73,9 +74,9 @@ class Command:
 class Instant(Command):
     """An action that is over when `run` returns."""
 
+    @abstractmethod
     def run(self, session: Session) -> Result:
         """Carry it out; CommandError before anything has changed, where it makes no sense."""
-        raise NotImplementedError
 
 
 class Long(Command):
@@ -85,9 +86,9 @@ class Long(Command):
         """Get ready what `work` will need, and change nothing; CommandError where it cannot be had."""
         yield from ()
 
+    @abstractmethod
     def work(self, session: Session, entry: Entry, ready: Any) -> Work:
         """Carry it out in steps; whatever it has done when it is stopped stays done."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ that only looks works on a copy.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ State = tuple[Any, ...]
 """A chip's state as plain data."""
 
 
-class Device:
+class Device(ABC):
     """A chip. `now` is always a virtual time in ns, and never earlier than in the call before."""
 
     name: ClassVar[str]
@@ -24,34 +25,34 @@ class Device:
     peeks: ClassVar[Mapping[str, Peek]] = {}
     """What each name that `peek` gives means."""
 
+    @abstractmethod
     def sync(self, now: int) -> None:
         """Bring the chip to `now`, and its edges onto its lines."""
-        raise NotImplementedError
 
+    @abstractmethod
     def next_event(self, now: int) -> Iterator[tuple[int, str]]:
         """For each line that the chip drives, the ns of its next edge after `now` and the line's name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, port: int, now: int) -> int:
         """The byte that a read of `port` gives, with all that a read does to the chip."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, port: int, value: int, now: int) -> None:
         """Take a byte written to `port`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reset(self, now: int) -> None:
         """Hardware reset: to the power-on state, at `now`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def peek(self, now: int) -> dict[str, Any]:
         """Everything that can be seen of the chip at `now`, by name; nothing is stored."""
-        raise NotImplementedError
 
+    @abstractmethod
     def snapshot(self) -> State:
         """The state as plain data."""
-        raise NotImplementedError
 
+    @abstractmethod
     def restore(self, state: State) -> None:
         """Take back a state that `snapshot` gave."""
-        raise NotImplementedError

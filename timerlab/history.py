@@ -12,7 +12,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import ClassVar
 
-from timerlab.command import Command, Entry, Instant, Kind, Result
+from timerlab.command import Command, Entry, Kind, Result
 from timerlab.commands.script import ReplayTrace
 from timerlab.machine import Machine, Snapshot
 from timerlab.replay import redo
@@ -29,7 +29,7 @@ EVERY_ACCESSES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Advance(Instant):
+class Advance(Command):
     """Time that the pacer let pass: `advance to`, extended in place until the next command."""
 
     kind: ClassVar[Kind] = "advance"

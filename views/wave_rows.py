@@ -305,7 +305,7 @@ def _what(frame: Frame, name: str, dense: bool) -> str:
         channel = name[:7]
         kind, period = frame.peeks.get(channel + ".kind"), frame.peeks.get(channel + ".period")
         if kind is None:
-            return "no control word"
+            return "unprogrammed"
         if dense and isinstance(period, int) and period:
             return rate(frame.options.pit_hz / period, unit="kHz") + ", dense"
         return f"mode {kind}" + (f"  N {period}" if isinstance(period, int) and period else "")
