@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from timerlab.devices.pit_regs import BCD_SHORT, COMMAND, MODES, RW_SHORT, command_kind
+from timerlab.devices.pit_regs import COMMAND, RW_SHORT, command_kind
 from timerlab.devices.port61 import PORT as PORT61
 from timerlab.text import count, hexa
 
@@ -104,7 +104,7 @@ def _command(value: int, before: Seen, after: Seen) -> str:
         rw = value >> 4 & 3
         due = f"4{ch}h wants {'two bytes' if rw == 3 else 'one byte'}"
         pins = _pins(before, after)
-        head = f"ch {ch} {RW_SHORT[rw]}, mode {value >> 1 & 7} {MODES[value >> 1 & 7]}, {BCD_SHORT[value & 1]}"
+        head = f"ch {ch} mode {value >> 1 & 7}, {RW_SHORT[rw]}" + (", BCD" if value & 1 else "")
         stops = "" if after[f"pit.ch{ch}.loaded"] or not before[f"pit.ch{ch}.loaded"] else "the count stops"
         null = "NULL is set" if after[f"pit.ch{ch}.null"] and not before[f"pit.ch{ch}.null"] else ""
         return "; ".join([head, ", ".join(part for part in (pins, null, stops, due) if part)])
@@ -146,10 +146,9 @@ def _data(ch: int, value: int, before: Seen, after: Seen) -> str:
     if before[put + "rw"] == 3 and before[put + "wr"] == "lo":
         held = "; the count stops" if before[put + "kind"] == 0 and before[put + "loaded"] else ""
         return f"{byte} → ch {ch}, low byte; high byte due next{held}"
-    which = {0: "only byte", 1: "low byte", 2: "high byte", 3: "high byte"}[before[put + "rw"]]
     cr, bcd = after[put + "cr"], after[put + "bcd"]
     most = (" (10 000)" if bcd else " (65 536)") if not cr else ""
-    return f"{byte} → ch {ch}, {which}; count {number(cr, bcd)}{most} {_loads(put, before, after)}"
+    return f"ch {ch} count {number(cr, bcd)}{most} {_loads(put, before, after)}"
 
 
 def _loads(put: str, before: Seen, after: Seen) -> str:

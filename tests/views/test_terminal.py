@@ -98,7 +98,7 @@ def test_start_type_and_quit(terminal: Opener) -> None:
     one.type(":outb 43h 34h")
     one.shows("SC", "then", "F1 help outb")
     one.type("\r")
-    one.shows("ch 0 lo/hi, mode 2")
+    one.shows("ch 0 mode 2, lo/hi")
     one.type("\x1b")
     one.shows("space run")
     one.type("q")
