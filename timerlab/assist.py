@@ -135,7 +135,7 @@ def _fields(reg: Reg, value: int) -> list[Styled]:
 
 
 def _tried(machine: Machine, action: Instant, horizon: int) -> str:
-    """What an instant action says when it is tried on a copy."""
+    """What an instant command says when it is tried on a copy."""
     trial = cast("Session", Trial(trial_of(machine), horizon))
     try:
         return action.run(trial).text

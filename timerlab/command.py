@@ -1,7 +1,7 @@
-"""What a command is to the session: an action with a result, done at once or in steps.
+"""What a command is to the session: a verb with typed arguments, done at once or in steps.
 
-An `Command` is a parsed command, kept in the log as it is, so that replay parses nothing. `Instant` actions are over
-when they return; `Long` ones are generators that yield whenever their budget is spent, and a `Job` drives either
+A `Command` is kept in the log as it was parsed, so that replay parses nothing. `Instant` ones are over when they
+return; `Long` ones are generators that yield whenever their budget is spent, and a `Job` drives either
 kind in the same way, for the screen's pump, the CLI and tests alike.
 """
 
@@ -53,7 +53,7 @@ class Progress:
 
 
 Work = Generator[Progress, int, Result]
-"""A long action at work: it is sent a budget of steps, and yields its progress when that is spent."""
+"""A long command at work: it is sent a budget of steps, and yields its progress when that is spent."""
 
 
 class Command(ABC):
@@ -72,7 +72,7 @@ class Command(ABC):
 
 
 class Instant(Command):
-    """An action that is over when `run` returns."""
+    """A command that is over when `run` returns."""
 
     @abstractmethod
     def run(self, session: Session) -> Result:
@@ -80,7 +80,7 @@ class Instant(Command):
 
 
 class Long(Command):
-    """An action that may take long."""
+    """A command that may take long."""
 
     def prepare(self, session: Session) -> Generator[Progress, int, Any]:
         """Get ready what `work` will need, and change nothing; CommandError where it cannot be had."""

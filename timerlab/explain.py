@@ -18,7 +18,7 @@ from timerlab.text import bits, hexa, plural
 
 @dataclass(slots=True)
 class Trial:
-    """What instant actions need of a session, on a copy of its machine: to see what they would do."""
+    """What instant commands need of a session, on a copy of its machine: to see what they would do."""
 
     machine: Machine
     horizon: int

@@ -19,7 +19,7 @@ from timerlab.replay import redo
 from timerlab.trace import Trace
 
 EVERY = 256
-"""Entries between two checkpoints: replaying so many takes a few ms."""
+"""Entries between two checkpoints, and so the most that a journey does again; docs/benchmarks.md says what it costs."""
 
 AGAIN = 1 << 16
 """How many trains a line remembers where a window is gone through once more."""

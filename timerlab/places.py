@@ -22,7 +22,7 @@ def _home(name: str) -> Path:
 
 
 def presets() -> Traversable:
-    """The folder of the presets; importing what finds it costs as much as a fifth of the engine, so it is done here."""
+    """The folder of the presets. What finds it is imported here, for most starts do without it."""
     from importlib import resources
 
     return resources.files("timerlab.presets")

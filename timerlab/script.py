@@ -31,7 +31,7 @@ MAX_NS = 10**22
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that does something: its number, the moment to wait for (or None), the action (or None), and the text."""
+    """A line that does something: its number, the moment to wait for (or None), the command (or None), and the text."""
 
     number: int
     at_ns: int | None

@@ -108,7 +108,7 @@ class Session:
         return self._words
 
     def parse(self, text: str) -> Command | None:
-        """The action that a line asks for, or None for a comment; CommandError."""
+        """The command that a line asks for, or None for a comment; CommandError."""
         return parse(text, self.words)
 
     def begin(self, text: str) -> Job:
@@ -123,7 +123,7 @@ class Session:
         return self.begin(text).finish()
 
     def perform(self, action: Command, typed: str = "") -> Job:
-        """Start an action; instant ones are done when this returns. A job that is still at work is stopped first."""
+        """Start a command; instant ones are done when this returns. A job that is still at work is stopped first."""
         if isinstance(action, Long):
             self.settle()
             self._job = Job(self._work(action, typed))
@@ -139,7 +139,7 @@ class Session:
         return Job(result=result)
 
     def _work(self, action: Long, typed: str) -> Work:
-        """A long action: what it needs is got ready before anything changes; its entry tells what was done, however
+        """A long command: what it needs is got ready before anything changes; its entry tells what was done, however
         it ends.
         """
         ready = yield from action.prepare(self)

@@ -1,26 +1,34 @@
-"""Coming back from a stop that nobody announced: `kill -STOP` and `-CONT`, a frozen container, a debugger.
+"""Stops and goings on that nobody announced: `kill -STOP` and `-CONT`, a frozen container, a debugger.
 
-Textual leaves the terminal before ctrl+z stops the process, and enters it again on SIGCONT. Where it had not left, it
-would enter a second time: a second thread would read the keys, and the screen could no longer be quit.
+Textual leaves the terminal before ctrl+z stops the process, and enters it again on SIGCONT, both in the signal handler
+itself. That handler may run in the middle of a write to the terminal, which it then waits for, for ever. And where
+Textual had not left the terminal it would enter a second time: a second thread would read the keys, and the screen
+could no longer be quit. So both signals are taken by the event loop, between two of its turns, and the terminal is left
+before it is entered.
 """
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from types import FrameType
 from typing import Any
 
 
 def mend_continue(driver: Any) -> None:
-    """Let the terminal be left before it is entered again, whatever stopped the process."""
+    """Let the loop that runs now answer SIGTSTP and SIGCONT for a driver that has answers to them."""
+    leave = getattr(driver, "_sigtstp_application", None)
     enter = getattr(driver, "_sigcont_application", None)
-    if enter is None or not hasattr(signal, "SIGCONT"):
+    if leave is None or enter is None:
         return
 
-    def continued(number: int, frame: FrameType | None) -> None:
+    def go_on() -> None:
+        if not driver._auto_restart:
+            return  # whoever left the terminal on purpose enters it again
         if not driver._must_signal_resume:
             driver._must_signal_resume = True
             driver.suspend_application_mode()
-        enter(number, frame)
+        enter()
 
-    signal.signal(signal.SIGCONT, continued)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTSTP, leave)
+    loop.add_signal_handler(signal.SIGCONT, go_on)

@@ -147,3 +147,17 @@ def test_a_stopped_process_says_what_it_made_of_the_time(terminal: Opener) -> No
     one.shows("host slept", "carried on")
     one.type("q")
     one.child.expect(pexpect.EOF)
+
+
+def test_signals_in_the_middle_of_drawing_do_not_hang_the_screen(terminal: Opener) -> None:
+    one = terminal(columns=120, rows=40)
+    one.type(" ")
+    one.shows("► running")
+    for turn in range(120):
+        os.kill(one.child.pid, signal.SIGCONT)
+        time.sleep(0.003 + turn % 7 * 0.001)
+        one.read()
+    one.type(" ")
+    one.shows("║ paused", "PIT 8254")
+    one.type("q")
+    one.child.expect(pexpect.EOF)

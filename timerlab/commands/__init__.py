@@ -23,7 +23,7 @@ _UNWRITABLE = re.compile(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]|[\ud800-\udfff]")
 
 
 def parse(line: str, words: Words, column: int = 1) -> Command | None:
-    """The action that a line asks for; None for an empty line or a comment; CommandError with the column otherwise."""
+    """The command that a line asks for; None for an empty line or a comment; CommandError with the column otherwise."""
     odd = _UNWRITABLE.search(line.rstrip(), len(line) - len(line.lstrip()))
     if odd is not None:
         what = "half a character" if "\ud800" <= odd.group() <= "\udfff" else "a line break"
@@ -39,7 +39,7 @@ def parse(line: str, words: Words, column: int = 1) -> Command | None:
 
 
 def parse_tokens(tokens: list[Token], words: Words) -> Command:
-    """The action that some words ask for."""
+    """The command that some words ask for."""
     name = tokens[0].lower()
     verb = group.commands.get(name)
     if not isinstance(verb, Verb):

@@ -107,7 +107,7 @@ class Until(Long):
 
 
 class View(Instant):
-    """An action of the session or the screen, which the log does not keep."""
+    """A command of the session or the screen, which the log does not keep."""
 
     logged: ClassVar[bool] = False
 
