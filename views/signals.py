@@ -13,6 +13,9 @@ import asyncio
 import signal
 from typing import Any
 
+SETTLE_S = 0.05
+"""So long after a SIGCONT the terminal is entered: entering takes longer than many of them, and once is enough."""
+
 
 def mend_continue(driver: Any) -> None:
     """Let the loop that runs now answer SIGTSTP and SIGCONT for a driver that has answers to them."""
@@ -21,7 +24,11 @@ def mend_continue(driver: Any) -> None:
     if leave is None or enter is None:
         return
 
+    waiting = False
+
     def go_on() -> None:
+        nonlocal waiting
+        waiting = False
         if not driver._auto_restart:
             return  # whoever left the terminal on purpose enters it again
         if not driver._must_signal_resume:
@@ -29,6 +36,12 @@ def mend_continue(driver: Any) -> None:
             driver.suspend_application_mode()
         enter()
 
+    def continued() -> None:
+        nonlocal waiting
+        if not waiting:
+            waiting = True
+            loop.call_later(SETTLE_S, go_on)
+
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTSTP, leave)
-    loop.add_signal_handler(signal.SIGCONT, go_on)
+    loop.add_signal_handler(signal.SIGCONT, continued)

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 
-from timerlab.views.signals import mend_continue
+from timerlab.views.signals import SETTLE_S, mend_continue
 
 
 class Driver:
@@ -40,7 +40,7 @@ async def test_going_on_waits_until_the_write_is_done() -> None:
         os.kill(os.getpid(), signal.SIGCONT)
         time.sleep(0.01)
         assert driver.said == []
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(3 * SETTLE_S)
     assert driver.said == ["leaves", "enters"]
 
 
@@ -49,7 +49,7 @@ async def test_a_terminal_that_was_left_is_only_entered() -> None:
     driver._must_signal_resume = True
     mend_continue(driver)
     os.kill(os.getpid(), signal.SIGCONT)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(3 * SETTLE_S)
     assert driver.said == ["enters"]
 
 
@@ -58,5 +58,15 @@ async def test_a_terminal_that_was_lent_is_left_alone() -> None:
     driver._auto_restart = False
     mend_continue(driver)
     os.kill(os.getpid(), signal.SIGCONT)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(3 * SETTLE_S)
     assert driver.said == []
+
+
+async def test_many_signals_are_answered_once() -> None:
+    driver = Driver()
+    mend_continue(driver)
+    for _ in range(20):
+        os.kill(os.getpid(), signal.SIGCONT)
+        await asyncio.sleep(0)
+    await asyncio.sleep(3 * SETTLE_S)
+    assert driver.said == ["leaves", "enters"]
