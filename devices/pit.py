@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from timerlab.clock import Clock
-from timerlab.device import Device, State
+from timerlab.device import PortDevice, State
 from timerlab.devices.pit_channel import HIGH, WORD, Channel
 from timerlab.devices.pit_clocked import Clocked, kind_of
 from timerlab.devices.pit_elapsed import Elapsed
@@ -26,7 +26,7 @@ GATES = (1, 1, 0)
 """GATE at power-on: channels 0 and 1 are tied high, channel 2 hangs on port 61h bit 0."""
 
 
-class Pit(Device):
+class Pit(PortDevice):
     """The 8254, with its three OUT lines, and the line that asks for IRQ 0 (OUT 0 itself, or QEMU's timer)."""
 
     name = "pit"

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from timerlab.clock import Clock
-from timerlab.device import Device, State
+from timerlab.device import PortDevice, State
 from timerlab.line import FOREVER, Gap, Line, Train
 from timerlab.regs import Layout, Peek, Reg, flag
 
@@ -96,7 +96,7 @@ class Port61State:
     toggle: int = 0
 
 
-class Port61(Device):
+class Port61(PortDevice):
     """Port 61h. `set_gate2` drives the PIT's gate, `out2` reads its OUT; both come from the board."""
 
     name = "port61"

@@ -22,8 +22,9 @@ FOLDERS = {
 }
 
 ORDER = [
-    {"timerlab.clock", "timerlab.regs", "timerlab.text", "timerlab.errors", "timerlab.tokens", "timerlab.quirks"},
-    {"timerlab.line", "timerlab.units", "timerlab.places"},
+    {"timerlab.clock", "timerlab.regs", "timerlab.text", "timerlab.errors", "timerlab.tokens"},
+    {f"timerlab.quirks{part}" for part in ("", ".kinds", ".pit", ".rtc", ".interrupts", ".hpet")},
+    {"timerlab.line", "timerlab.units", "timerlab.places", "timerlab.interrupt"},
     {"timerlab.device"},
     {"timerlab.bus"},
     {
@@ -57,7 +58,16 @@ ORDER = [
 """The engine's modules from the bottom up; a module imports what stands below it, or beside it."""
 
 CHIPS = ("pit", "pit_clocked", "pit_elapsed", "pit_channel", "pit_regs", "port61")
-ENGINE_TYPES = {"timerlab.clock", "timerlab.regs", "timerlab.line", "timerlab.device", "timerlab.quirks"}
+ENGINE_TYPES = {
+    "timerlab.clock",
+    "timerlab.regs",
+    "timerlab.line",
+    "timerlab.device",
+    "timerlab.quirks",
+    "timerlab.interrupt",
+    "timerlab.errors",
+    "timerlab.text",
+}
 NO_HOST_TIME = ("time", "random", "threading", "asyncio", "secrets", "uuid", "multiprocessing", "concurrent")
 MAY_KNOW_HOST_TIME = ("timerlab.pacer", "timerlab.cli")
 

@@ -71,9 +71,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Reg:
-    """A register: `name` as typed at the prompt, `space` ("io") and `address`, `width` in bits, and its layouts.
+    """A register: `name` as typed at the prompt, `space` and `address`, `width` in bits, and its layouts.
 
-    `choose` picks the layout of a value; with one layout it need not be given.
+    Spaces: "io" is a port; "mem" an address; "msr" a model-specific register; "cmos" an index behind ports 70h and
+    71h; "ioapic" an index behind IOREGSEL and IOWIN; "lapic" an offset in the local APIC's page, and MSR
+    800h + offset / 16 as well. An address of -1 is no place at all: a value that is latched inside.
+
+    `choose` picks the layout of a value; with one layout it need not be given. `peek` is the name of the value that
+    holds the register's present content, with `{}` for the vCPU in a register that each vCPU has (`banked`); empty
+    where there is nothing to see, as in a port that is only written. `span` is over how many addresses the
+    declaration holds (plain RAM).
     """
 
     name: str
@@ -86,6 +93,13 @@ class Reg:
     about: str
     source: str
     choose: Callable[[int], int] = lambda value: 0
+    peek: str = ""
+    span: int = 1
+
+    @property
+    def banked(self) -> bool:
+        """Whether each vCPU has one of its own."""
+        return "{}" in self.peek or self.space in ("msr", "lapic")
 
     def layout(self, value: int) -> Layout:
         """The layout that `value` has."""
@@ -117,7 +131,8 @@ class RegTable:
                 raise ValueError(f"register {reg.name} is declared twice")
             self.by_name[reg.name] = reg
             if reg.address >= 0:
-                self.by_place.setdefault((reg.space, reg.address), []).append(reg)
+                for address in range(reg.address, reg.address + reg.span):
+                    self.by_place.setdefault((reg.space, address), []).append(reg)
 
     def __iter__(self) -> Iterator[Reg]:
         return iter(self.by_name.values())
