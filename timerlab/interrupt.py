@@ -1,7 +1,7 @@
 """Interrupt messages, and what becomes of a request: the words that the controllers have in common.
 
-Source: Intel SDM 3A, Advanced Programmable Interrupt Controller: Message Signalled Interrupts, Local Vector Table; Intel
-82093AA datasheet, I/O Redirection Table.
+Source: Intel SDM 3A, Advanced Programmable Interrupt Controller: Message Signalled Interrupts, Local Vector Table;
+Intel 82093AA datasheet, I/O Redirection Table.
 """
 
 from __future__ import annotations
