@@ -3,59 +3,158 @@ schematic.
 
 crystal 14.318 MHz / 12 --+-- CLK 0,1,2 of the 8254
                           +-- / 18 --> refresh toggle, port 61h bit 4
-8254 OUT 0 ---------------------------> IRQ 0
-8254 OUT 1 ---------------------------> memory refresh, in the first PCs
+crystal 14.318 MHz / 4 ------ ACPI timer
+crystal 32.768 kHz ---------- RTC
+8254 OUT 0 --------+
+HPET T0, legacy ---+-----------------> IRQ 0      which of two: HPET LEG_RT_CNF
+RTC IRQF ----------+
+HPET T1, legacy ---+-----------------> IRQ 8
+ACPI timer carry --------------------> IRQ 9 (SCI)
+8254 OUT 1 --------------------------> memory refresh, in the first PCs
 port 61h bit 0 --> GATE 2 of the 8254, OUT 2 --+--> port 61h bit 5
 port 61h bit 1 ------------------------------ AND -> speaker
+
+From the IRQ lines on, see `fabric`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import ClassVar
 
-from timerlab.bus import IoBus
+from timerlab.bus import IoBus, MemoryBus
 from timerlab.clock import NANOSECONDS, Clock
+from timerlab.config import Config
 from timerlab.device import Device
+from timerlab.devices import hpet_regs, lapic_regs, vcpu_regs
+from timerlab.devices.fabric import IRQS, PINS, Fabric
+from timerlab.devices.flow import Flow
+from timerlab.devices.hpet import BASE as HPET_BASE
+from timerlab.devices.hpet import SIZE as HPET_SIZE
+from timerlab.devices.hpet import Hpet
+from timerlab.devices.ioapic import BASE as IOAPIC_BASE
+from timerlab.devices.ioapic import SIZE as IOAPIC_SIZE
+from timerlab.devices.ioapic import IoApic
+from timerlab.devices.joint import Joint
+from timerlab.devices.lapic import Lapic
+from timerlab.devices.pic import PORTS as PIC_PORTS
+from timerlab.devices.pic import Pic
 from timerlab.devices.pit import PORTS as PIT_PORTS
 from timerlab.devices.pit import Pit
+from timerlab.devices.pmtimer import PORTS as PM_PORTS
+from timerlab.devices.pmtimer import PmTimer
 from timerlab.devices.port61 import PORT as PORT61
 from timerlab.devices.port61 import Port61
+from timerlab.devices.ram import Ram
+from timerlab.devices.rtc import PORTS as RTC_PORTS
+from timerlab.devices.rtc import Rtc
+from timerlab.devices.vcpu import Vcpu
 from timerlab.line import Line, Train
-from timerlab.regs import Peek, RegTable
+from timerlab.regs import Peek, Reg, RegTable
 
 _PC = "IBM PC AT Technical Reference, System Timers"
+_ISA = "IBM PC AT Technical Reference, Interrupts"
 _NMISC = "Intel PIIX4 82371AB, NMISC"
+_RTC = "Motorola MC146818A"
+_HPET = "IA-PC HPET Specification 1.0a"
+_APIC = "Intel SDM 3A, Advanced Programmable Interrupt Controller"
+
+RTC_HZ = 32_768
 
 LINES = {
     "pit.ch0.out": Peek("OUT of PIT channel 0, which asks for IRQ 0", _PC),
-    "irq.0": Peek("the system timer's interrupt request: OUT 0, unless pit_irq0=timer", _PC),
+    "irq.0": Peek("the system timer's interrupt request: OUT 0, unless pit_irq0=timer or HPET T0 replaces it", _PC),
     "pit.ch1.out": Peek("OUT of PIT channel 1, memory refresh in the first PCs", _PC),
     "pit.ch2.out": Peek("OUT of PIT channel 2: bit 5 of port 61h, and the speaker's tone", _PC),
     "port61.gate2": Peek("bit 0 of port 61h, which is GATE of PIT channel 2", _NMISC),
     "port61.spkr": Peek("bit 1 of port 61h, which lets OUT 2 to the speaker", _NMISC),
     "speaker": Peek("what drives the speaker: OUT 2 and bit 1 of port 61h", _NMISC),
     "refresh": Peek("the refresh toggle, bit 4 of port 61h; the quirk `refresh` says what toggles it", _NMISC),
+    "rtc.irq": Peek("the RTC's interrupt output, up while IRQF is set", f"{_RTC}, Register C"),
+    "rtc.uip": Peek("update in progress: up while the time bytes may change", f"{_RTC}, Register A"),
+    "rtc.sqw": Peek("the RTC's square wave pin, while SQWE is set", f"{_RTC}, Register B"),
+    "irq.8": Peek("the RTC's interrupt request, unless HPET T1 replaces it", _ISA),
+    "acpi.sci": Peek("the ACPI timer's interrupt: a carry while it is enabled", "ACPI specification, PM1 Event"),
+    "irq.9": Peek("the system control interrupt, which the ACPI timer asks for", "ACPI specification, PM1 Event"),
 }
-"""What each wire is."""
+"""What each wire is that every machine has; `line_abouts` has them all."""
+
+
+def line_abouts(timers: int, vcpus: int) -> dict[str, Peek]:
+    """What each wire is."""
+    abouts = dict(LINES)
+    for timer in range(timers):
+        abouts[f"hpet.t{timer}.out"] = Peek(f"output of HPET timer {timer}: a pulse a match, or a level", _HPET)
+    for vcpu in range(vcpus):
+        abouts[f"lapic{vcpu}.timer"] = Peek(f"expiries of the APIC timer of vCPU {vcpu}, masked or not", _APIC)
+    for irq in IRQS:
+        abouts.setdefault(f"irq.{irq}", Peek(f"ISA interrupt line {irq}, driven by hand: irq {irq} 1", _ISA))
+    for pin in PINS:
+        abouts[f"pin.{pin}"] = Peek(f"I/O APIC pin {pin}, driven by hand: irq {pin} 1", "Intel 82093AA")
+    return abouts
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What things are called, on every board with so many HPET timers and vCPUs."""
+
+    regs: RegTable
+    register_peeks: Mapping[str, tuple[Reg, int]]
+    """For each value that is a register's content: the register, and the vCPU whose it is."""
+    abouts: Mapping[str, Peek]
+    line_abouts: Mapping[str, Peek]
+
+
+@lru_cache(8)
+def names_of(timers: int, vcpus: int) -> Names:
+    """The tables of names; they are made once."""
+    families = (Pit, Port61, Rtc, PmTimer, Lapic, Pic, IoApic, Vcpu)
+    regs = RegTable((*(reg for chip in families for reg in chip.regs), *hpet_regs.regs_of(timers)))
+    register_peeks: dict[str, tuple[Reg, int]] = {}
+    for reg in regs:
+        for vcpu in range(vcpus if reg.banked else 1):
+            if reg.peek:
+                register_peeks.setdefault(reg.peek.format(vcpu), (reg, vcpu))
+    abouts: dict[str, Peek] = {name: peek for chip in families for name, peek in chip.peeks.items()}
+    abouts |= hpet_regs.peeks_of(timers)
+    for vcpu in range(vcpus):
+        abouts |= {**lapic_regs.peeks_of(vcpu), **vcpu_regs.peeks_of(vcpu)}
+    lines = line_abouts(timers, vcpus)
+    for name, told in lines.items():
+        abouts[name + ".level"] = Peek(f"level of {name}, {told.about}", told.source)
+        abouts[name + ".edges"] = Peek(f"rises since power-on of {name}, {told.about}", told.source)
+    return Names(regs, register_peeks, abouts, lines)
 
 
 class Board:
     """All parts and wires of one machine, at power-on."""
 
-    def __init__(self, quirks: Mapping[str, str], pit_hz: Fraction) -> None:
-        self.clocks: dict[str, Clock] = {"ns": NANOSECONDS, "pit": Clock.at(pit_hz)}
+    INSIDE: ClassVar = {"pit.timer": 0, "rtc.irq": 8, "acpi.sci": 9}
+    """Outputs that are told of under the name of the interrupt line that they drive."""
+
+    def __init__(self, quirks: Mapping[str, str], config: Config) -> None:
+        constants = config.constants
+        hpet_hz = Fraction(10**15, config.period_fs)
+        self.clocks: dict[str, Clock] = {
+            "ns": NANOSECONDS,
+            "pit": Clock.at(config.hz),
+            "rtc": Clock.at(RTC_HZ),
+            "pm": Clock.at(constants.pm_hz),
+            "hpet": Clock.at(hpet_hz),
+            "apic": Clock.at(config.bus_hz),
+            "tsc": Clock.at(config.khz * 1000),
+        }
         clk = self.clocks["pit"]
 
+        # the 8254 and port 61h
         outs = (Line("pit.ch0.out"), Line("pit.ch1.out"), Line("pit.ch2.out"))
-        irq0 = Line("irq.0")
+        pit_timer = Line("pit.timer")
         gate2, spkr, refresh = Line("port61.gate2"), Line("port61.spkr"), Line("refresh")
         speaker = Line("speaker")
-
-        pit = Pit(clk, quirks, outs, irq0)
-        if quirks["pit_irq0"] == "out":
-            irq0.level = irq0.start = outs[0].level
-            outs[0].sinks.append(lambda train: irq0.absorb((train,)))
+        pit = Pit(clk, quirks, outs, pit_timer)
 
         def gate(level: int, now: int) -> None:
             pit.sync(now)
@@ -72,25 +171,124 @@ class Board:
         )
         if quirks["refresh"] == "out1":
             outs[1].sinks.append(port61.out1_edges)
-
         # the speaker hears OUT 2 while its data bit is set
         outs[2].sinks.append(lambda train: speaker.absorb((train,)) if port61.state.spkr else None)
 
-        self.pit, self.port61 = pit, port61
-        self.devices: tuple[Device, ...] = (pit, port61)
-        wires = [outs[0], irq0, outs[1], outs[2], gate2, spkr, speaker]
+        # the other timers
+        rtc_irq, uip, sqw = Line("rtc.irq"), Line("rtc.uip"), Line("rtc.sqw")
+        rtc = Rtc(self.clocks["rtc"], quirks, config.date, rtc_irq, uip, sqw)
+        hpet_outs = tuple(Line(f"hpet.t{timer}.out") for timer in range(config.timers))
+        hpet = Hpet(config.period_fs, config.timers, quirks, hpet_outs, self._rewire)
+        sci = Line("acpi.sci")
+        pm = PmTimer(self.clocks["pm"], quirks, sci)
+
+        # vCPUs and controllers
+        vcpus = tuple(Vcpu(index, self.clocks["tsc"]) for index in range(config.vcpus))
+        expiries = tuple(Line(f"lapic{index}.timer") for index in range(config.vcpus))
+        pic = Pic(quirks)
+        self.fabric = fabric = Fabric(
+            pic,
+            lambda send: IoApic(quirks, send),
+            lambda index, send, eoi: Lapic(
+                index, self.clocks["apic"], quirks, expiries[index], vcpus[index].clock, send, eoi
+            ),
+            vcpus,
+            hpet,
+            config.timers,
+            config.who,
+            quirks["edge"] == "withdraw",
+        )
+        self.flow = flow = Flow(fabric)
+
+        # the interrupt lines
+        irq0_chip = pit_timer if quirks["pit_irq0"] == "timer" else outs[0]
+        self.joints = {irq: Joint(Line(f"irq.{irq}")) for irq in IRQS}
+        self.joints[0] = Joint(Line("irq.0"), irq0_chip)
+        self.joints[8] = Joint(Line("irq.8"), rtc_irq)
+        self.joints[9] = Joint(Line("irq.9"), sci)
+        self.joints[0].listen(hpet_outs[0])
+        self.joints[8].listen(hpet_outs[1])
+        self.joints |= {pin: Joint(Line(f"pin.{pin}")) for pin in PINS}
+        self._legacy_ways = ((0, irq0_chip, hpet_outs[0]), (8, rtc_irq, hpet_outs[1]))
+        asking = [joint.line for joint in self.joints.values()] + [*hpet_outs, *expiries]
+        for wire in asking:
+            source = fabric.by_name[wire.name]
+            source.level = wire.level
+            wire.sinks.append(lambda train, source=source: flow.put(source, train))  # type: ignore[misc]
+            if wire.level:
+                source.rise()
+
+        self.pit, self.port61, self.rtc, self.hpet, self.pm, self.pic = pit, port61, rtc, hpet, pm, pic
+        self.ioapic, self.lapics, self.vcpus, self.ram = fabric.ioapic, fabric.lapics, vcpus, Ram()
+        self.devices: tuple[Device, ...] = (
+            pit,
+            port61,
+            rtc,
+            hpet,
+            pm,
+            *self.lapics,
+            pic,
+            self.ioapic,
+            *vcpus,
+            self.ram,
+        )
+        self.timed: tuple[Device, ...] = (pit, port61, rtc, hpet, pm, *self.lapics)
+        """The chips that do something by themselves, in wiring order."""
+
         toggle = port61.refresh_train()
         self.ticking: dict[str, Train] = {} if toggle is None else {refresh.name: toggle}
         """Wires that are a function of time alone, from power-on."""
-        self.lines: dict[str, Line] = {wire.name: wire for wire in (wires if toggle else [*wires, refresh])}
+        irq0 = self.joints[0].line
+        wires = [outs[0], irq0, outs[1], outs[2], gate2, spkr, speaker]
+        wires += [] if toggle else [refresh]
+        wires += [rtc_irq, uip, sqw, self.joints[8].line, *hpet_outs, sci, self.joints[9].line, *expiries]
+        shown = {wire.name for wire in wires}
+        wires += [joint.line for joint in self.joints.values() if joint.line.name not in shown]
+        self.lines: dict[str, Line] = {wire.name: wire for wire in wires}
         """Wires that remember, in the order in which a screen shows them."""
+        self.hidden: tuple[Line, ...] = (pit_timer,)
+        """Wires that are no one's business but the board's."""
 
+        # the buses
         self.bus = IoBus()
         self.bus.attach(pit, PIT_PORTS)
         self.bus.attach(port61, (PORT61,))
-        self.regs = RegTable(reg for device in self.devices for reg in device.regs)
-        self.abouts: dict[str, Peek] = {name: peek for device in self.devices for name, peek in device.peeks.items()}
+        self.bus.attach(rtc, RTC_PORTS)
+        self.bus.attach(pic, PIC_PORTS)
+        self.bus.attach(pm, PM_PORTS)
+        self.memory = MemoryBus(self.ram)
+        self.memory.attach(hpet, HPET_BASE, HPET_SIZE)
+        self.memory.attach(self.ioapic, IOAPIC_BASE, IOAPIC_SIZE)
+
+        names = names_of(config.timers, config.vcpus)
+        self.regs, self.register_peeks, self.line_abouts = names.regs, names.register_peeks, names.line_abouts
+        self.abouts = {**names.abouts, **fabric.peeks}
         """What each value means, by its name."""
-        for name, wire in LINES.items():
-            self.abouts[name + ".level"] = Peek(f"level of {name}, {wire.about}", wire.source)
-            self.abouts[name + ".edges"] = Peek(f"rises since power-on of {name}, {wire.about}", wire.source)
+
+    def _rewire(self, now: int) -> None:
+        """The HPET's routing was written: who drives IRQ 0 and IRQ 8, and which pins (HPET 1.0a, LEG_RT_CNF)."""
+        legacy = self.hpet.legacy
+        for irq, chip, timer in self._legacy_ways:
+            self.joints[irq].connect(timer if legacy else chip, now)
+        self.fabric.rewire_hpet()
+
+    def reconnect(self) -> None:
+        """After a restored state: the wires of IRQ 0 and IRQ 8 lie where the HPET's state has them."""
+        legacy = self.hpet.legacy
+        for irq, chip, timer in self._legacy_ways:
+            self.joints[irq].driver = timer if legacy else chip
+
+    # -- what others ask of it
+
+    @property
+    def nmi_masked(self) -> bool:
+        """Bit 7 of port 70h."""
+        return self.rtc.nmi_masked
+
+    def x2apic(self, vcpu: int) -> bool:
+        """Whether the local APIC of a vCPU is reached by MSRs."""
+        return self.lapics[vcpu].x2apic
+
+    def lapic_base(self, vcpu: int) -> int:
+        """Where the local APIC's page of a vCPU is."""
+        return self.lapics[vcpu].base

@@ -51,6 +51,8 @@ class Pit(PortDevice):
         self.channels = self._power_on(0)
         for ch, line in zip(self.channels, outs, strict=True):
             line.level = line.start = ch.out
+        if self._own_timer:
+            irq0.drive(0, self.channels[0].irq)
 
     def _power_on(self, now: int) -> list[Channel]:
         channels = [Channel(index, gate=gate) for index, gate in enumerate(GATES)]

@@ -49,8 +49,9 @@ class Elapsed:
         ch.n, ch.load_ns, ch.seen_ns = 0x10000, now, now
 
     def power_on_counting(self, ch: Channel, now: int) -> None:
-        """Mode 3, N = 65536, running (F15). IRQ 0 starts low, and its timer is set to OUT's next change."""
+        """Mode 3, N = 65536, running (F15). IRQ 0 goes to OUT, which is a rise, and its timer waits for OUT's next."""
         self.power_on(ch, now)
+        ch.irq = 1
         ch.mode, ch.armed, ch.loaded, ch.null, ch.out = 3, True, True, False, 1
         ch.irq_next = self.timer_after(ch, now)
 

@@ -145,6 +145,10 @@ def _status(index: int) -> Reg:
     )
 
 
+STATUS = _status(0).layouts[0].fields
+"""The fields of a status byte."""
+
+
 def _data(index: int, wired: str) -> Reg:
     source = "Intel 8254, Write Operations and Read Operations"
     return Reg(

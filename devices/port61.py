@@ -33,6 +33,7 @@ PORT61 = Reg(
     access="rw",
     about="gate and data of the speaker channel, refresh toggle, NMI enables and causes",
     source=_SRC,
+    peek="port61.value",
     layouts=(
         Layout(
             "port 61h",

@@ -1,89 +1,179 @@
-"""What an access did, in words: the effect first, then the value. Made from what could be seen before and after it."""
+"""What an access did, in words: the effect first, then the value. Made from what could be seen before and after it.
+
+Each chip has words of its own; this file finds the chip, and adds what happened elsewhere: lines that moved, interrupts
+that were taken.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from timerlab.devices.pit_regs import COMMAND, RW_SHORT, command_kind
+from timerlab.devices import hpet_words, ioapic_words, lapic_words, pic_words, pit_words, pmtimer_words, rtc_words
 from timerlab.devices.port61 import PORT as PORT61
-from timerlab.text import count, hexa
+from timerlab.text import count, hexa, signed
 
 if TYPE_CHECKING:
     from timerlab.machine import Machine
 
 Seen = Mapping[str, Any]
+Wrote = Callable[[int, int, Seen, Seen], str]
+Read = Callable[[int, int, Seen], str]
 
-
-def number(code: int, bcd: int) -> str:
-    """A count as decimal and hex: `1193  04A9h`; BCD shows its digits only."""
-    if bcd:
-        return f"{code:04X} BCD"
-    return f"{count(code)}  {hexa(code, 4)}"
+_PORTS: Mapping[str, tuple[Wrote, Read]] = {
+    "pit": (pit_words.wrote, pit_words.read),
+    "rtc": (rtc_words.wrote, rtc_words.read),
+    "pic": (pic_words.wrote, pic_words.read),
+    "acpi": (pmtimer_words.wrote, pmtimer_words.read),
+}
+_MEMORY: Mapping[str, tuple[Wrote, Read]] = {
+    "hpet": (hpet_words.wrote, hpet_words.read),
+    "ioapic": (ioapic_words.wrote, ioapic_words.read),
+}
+TOLD = 3
+"""So many lines that moved are told one by one."""
 
 
 def wrote_words(machine: Machine, port: int, value: int, width: int, before: Seen, after: Seen) -> str:
-    """The effect of a write that was just done."""
-    if width > 8:
+    """The effect of a port write that was just done."""
+    device = machine.board.bus.map.get(port)
+    if width > 8 and (device is None or device.name != "acpi"):
         reached = [port + i for i in range(width // 8) if (port + i) & 0xFFFF in machine.board.bus.map]
         if not reached:
             return f"nothing answers at port {port:X}h"
-        return f"{width // 8} byte writes, {_ports(reached)}{_pins(before, after, comma=True)}"
-    if port not in machine.board.bus.map:
+        return joined(f"{width // 8} byte writes, {_ports(reached)}", pit_words.pins(before, after))
+    if device is None:
         return f"nothing answers at port {port:X}h"
     if port == PORT61:
-        return _port61(before, after) + _pins(before, after, comma=True)
-    if port == COMMAND.address:
-        return _command(value, before, after)
-    return _data(port & 3, value, before, after) + _pins(before, after, comma=True)
+        return joined(_port61(before, after), happened(before, after))
+    words = _PORTS[device.name][0](port, value, before, after)
+    # the 8254's own words tell of OUT 0 and IRQ 0
+    return joined(words, happened(before, after, but=("irq.0",) if device.name == "pit" else ()))
 
 
 def read_words(machine: Machine, port: int, value: int, width: int, before: Seen) -> str:
-    """What a value that was just read is."""
-    if width > 8:
+    """What a value that was just read from a port is."""
+    device = machine.board.bus.map.get(port)
+    if width > 8 and (device is None or device.name != "acpi"):
         reached = [port + i for i in range(width // 8) if (port + i) & 0xFFFF in machine.board.bus.map]
         return f"byte reads, {_ports(reached)}" if reached else f"nothing answers at port {port:X}h"
-    if port not in machine.board.bus.map:
+    if device is None:
         return f"nothing answers at port {port:X}h, the bus floats"
     if port == PORT61:
-        return " ".join(
-            f.name if f.of(value) else f.name.lower() for f in machine.board.port61.regs[0].layouts[0].fields
+        fields = machine.board.port61.regs[0].layouts[0].fields
+        return " ".join(f.name if f.of(value) else f.name.lower() for f in fields)
+    return _PORTS[device.name][1](port, value, before)
+
+
+def stored_words(machine: Machine, address: int, value: int, width: int, vcpu: int, before: Seen, after: Seen) -> str:
+    """The effect of a memory write that was just done."""
+    offset = _apic_offset(machine, address, vcpu, before)
+    if offset is not None:
+        if width != 32 or offset & 15:
+            return "the local APIC takes 32 bits at multiples of 16 only"
+        return joined(lapic_words.wrote(offset, value, before, after, vcpu), happened(before, after))
+    device, _ = machine.board.memory.find(address)
+    if device.name not in _MEMORY:
+        return (
+            f"RAM, {width // 8} bytes" if address not in machine.MESSAGES else "no APIC page there, the write is lost"
         )
-    if port == COMMAND.address:
-        return "43h cannot be read, the bus floats" if value else "43h cannot be read"
-    ch = port & 3
-    put = f"pit.ch{ch}."
-    if before[put + "status"] is not None:
-        fields = machine.board.regs.by_name[put + "status"].layouts[0].fields
-        return f"status ch {ch}: " + status_words(fields, value)
-    byte = {"lo": "low byte", "hi": "high byte"}[before[put + "rd"]]
-    if before[put + "ol"] is not None:
-        return f"{byte} of the latched count of ch {ch}, {number(before[put + 'ol'], before[put + 'bcd'])}"
-    return f"{byte} of the running count of ch {ch}, {number(before[put + 'ce'], before[put + 'bcd'])}"
+    return joined(_MEMORY[device.name][0](address, value, before, after), happened(before, after))
 
 
-def status_words(fields: tuple[Any, ...], value: int) -> str:
-    """A status byte in words."""
-    names = " ".join(f.name if f.of(value) else f.name.lower() for f in fields if f.width == 1 and f.name != "BCD")
-    rest = [f.brief(value) for f in fields if f.width > 1 or f.name == "BCD"]
-    return f"{names}  {', '.join(part for part in rest if part)}"
+def loaded_words(machine: Machine, address: int, value: int, width: int, vcpu: int, before: Seen) -> str:
+    """What a value that was just read from memory is."""
+    offset = _apic_offset(machine, address, vcpu, before)
+    if offset is not None:
+        if width != 32 or offset & 15:
+            return "the local APIC answers 32 bits at multiples of 16 only"
+        return lapic_words.read(offset, value, before, vcpu)
+    device, _ = machine.board.memory.find(address)
+    if device.name not in _MEMORY:
+        return "RAM" if address not in machine.MESSAGES else "no APIC page there, the bus floats"
+    return _MEMORY[device.name][1](address, value, before)
+
+
+def msr_words(machine: Machine, msr: int, value: int, vcpu: int, before: Seen, after: Seen) -> str:
+    """The effect of a WRMSR that was just done."""
+    put = f"vcpu{vcpu}."
+    if machine.board.vcpus[vcpu].knows(msr):
+        if msr == 0xC000_0103:
+            return f"RDTSCP gives {hexa(value, 8)} in ECX"
+        moved = after[put + "offset"] - before[put + "offset"]
+        if not moved:
+            return "the TSC stays as it is"
+        return f"the TSC moves by {signed(moved)}, TSC_ADJUST is {count(after[put + 'adjust'])}"
+    return joined(lapic_words.wrote_msr(msr, value, before, after, vcpu), happened(before, after))
+
+
+def msr_read_words(machine: Machine, msr: int, value: int, vcpu: int) -> str:
+    """What a value that RDMSR gave is."""
+    if machine.board.vcpus[vcpu].knows(msr):
+        if msr == 0x3B and value >> 63:
+            return count(value - (1 << 64))
+        return count(value)
+    return lapic_words.read_msr(msr, value, machine.peeks(), vcpu)
+
+
+def vector_words(machine: Machine, vcpu: int) -> str:
+    """Where the interrupt came from that a vCPU has just taken."""
+    served = machine.board.vcpus[vcpu].state.served[-1]
+    way = {"pic": "the 8259s", "lapic": "the local APIC"}[served.way]
+    if served.spurious:
+        return f"spurious, from {way}: nobody asks any more"
+    return f"from {line_word(served.source)} through {way}"
+
+
+def line_word(name: str) -> str:
+    """A line as prose has it: `IRQ8`, `HPET T0`."""
+    head, _, rest = name.partition(".")
+    if head == "irq":
+        return f"IRQ{rest}"
+    if head == "pin":
+        return f"pin {rest}"
+    if head == "hpet":
+        return f"HPET T{rest[1:].partition('.')[0]}"
+    if head.startswith("lapic"):
+        return f"the APIC timer of v{head[5:]}"
+    return {"ipi": "an IPI", "pic": "the 8259s"}.get(name, name)
+
+
+def happened(before: Seen, after: Seen, but: tuple[str, ...] = ()) -> str:
+    """Interrupt lines that moved, and interrupts that were taken."""
+    said = []
+    for name in after:
+        line, _, what = name.rpartition(".")
+        if what != "level" or line in but or not line.startswith(("irq.", "pin.")):
+            continue
+        rises = after[line + ".edges"] - before[line + ".edges"]
+        if after[name] != before[name]:
+            said.append(f"{line_word(line)} {'rises' if after[name] else 'falls'}")
+        elif rises:
+            said.append(f"{line_word(line)} pulses")
+    for name in after:
+        if name.endswith(".taken") and after[name] != before[name]:
+            vcpu, last = name.partition(".")[0], after[name.replace("taken", "last")]
+            times = after[name] - before[name]
+            said.append(f"v{vcpu[4:]} takes {hexa(last, 2) if times == 1 else f'{times} interrupts'}")
+    return ", ".join(said[:TOLD]) + (f" and {len(said) - TOLD} more" if len(said) > TOLD else "")
+
+
+def joined(*parts: str) -> str:
+    """The parts that say something, with commas."""
+    return ", ".join(part for part in parts if part)
+
+
+def _apic_offset(machine: Machine, address: int, vcpu: int, before: Seen) -> int | None:
+    """The offset in a vCPU's APIC page, if the address was in it."""
+    if before[f"lapic{vcpu}.mode"] != "xapic":
+        return None
+    offset = address - (before[f"lapic{vcpu}.base"] & ~0xFFF)
+    return offset if 0 <= offset < 0x1000 else None
 
 
 def _ports(ports: list[int]) -> str:
     named = ", ".join(f"{port:X}h" for port in ports)
     return f"port {named} answers" if len(ports) == 1 else f"ports {named} answer"
-
-
-def _pins(before: Seen, after: Seen, comma: bool = False) -> str:
-    """The pins that moved."""
-    moved = []
-    for ch in range(3):
-        name = f"pit.ch{ch}.out"
-        if before[name] != after[name]:
-            moved.append(f"OUT{ch} goes {'high' if after[name] else 'low'}")
-    if before["irq.0.edges"] != after["irq.0.edges"]:
-        moved.append("IRQ0 rises")
-    return (", " if comma and moved else "") + ", ".join(moved)
 
 
 def _port61(before: Seen, after: Seen) -> str:
@@ -95,70 +185,3 @@ def _port61(before: Seen, after: Seen) -> str:
         elif old != new:
             parts.append(f"{word} {'set' if new else 'clear'}")
     return ", ".join(parts) or "no bit changes"
-
-
-def _command(value: int, before: Seen, after: Seen) -> str:
-    kind = command_kind(value)
-    if kind == 0:
-        ch = value >> 6
-        rw = value >> 4 & 3
-        due = f"4{ch}h wants {'two bytes' if rw == 3 else 'one byte'}"
-        pins = _pins(before, after)
-        head = f"ch {ch} mode {value >> 1 & 7}, {RW_SHORT[rw]}" + (", BCD" if value & 1 else "")
-        stops = "" if after[f"pit.ch{ch}.loaded"] or not before[f"pit.ch{ch}.loaded"] else "the count stops"
-        null = "NULL is set" if after[f"pit.ch{ch}.null"] and not before[f"pit.ch{ch}.null"] else ""
-        return "; ".join([head, ", ".join(part for part in (pins, null, stops, due) if part)])
-    chosen = [value >> 6] if kind == 1 else [ch for ch in range(3) if value & 2 << ch]
-    latched = []
-    if kind == 1 or not value & 0x20:
-        latched += [_latched(ch, before, after) for ch in chosen]
-    if kind == 2 and not value & 0x10:
-        latched += [_status(ch, before, after) for ch in chosen]
-    return "; ".join(latched) or "read-back that latches nothing"
-
-
-def _latched(ch: int, before: Seen, after: Seen) -> str:
-    put = f"pit.ch{ch}."
-    held, ol = before[put + "ol"], after[put + "ol"]
-    if held is not None:
-        return f"latch ch {ch} ignored, {number(held, after[put + 'bcd'])} is held already"
-    if ol is None:
-        why = "no control word yet" if after[put + "mode"] is None else "a word is half read"
-        return f"latch ch {ch} ignored, {why}"
-    reads = "two reads" if after[put + "ol_left"] == 2 else "one read"
-    if after[put + "bcd"]:
-        return f"latch ch {ch} = {ol:04X} BCD, held until {reads} of 4{ch}h"
-    return f"latch ch {ch} = {count(ol)}   {hexa(ol, 4)}, held until {reads} of 4{ch}h"
-
-
-def _status(ch: int, before: Seen, after: Seen) -> str:
-    put = f"pit.ch{ch}."
-    if before[put + "status"] is not None:
-        return f"status ch {ch} ignored, {hexa(before[put + 'status'], 2)} is held already"
-    return f"status ch {ch} = {hexa(after[put + 'status'], 2)}, held until a read of 4{ch}h"
-
-
-def _data(ch: int, value: int, before: Seen, after: Seen) -> str:
-    put = f"pit.ch{ch}."
-    byte = hexa(value, 2)
-    if before[put + "mode"] is None:
-        return f"ch {ch} has no control word yet, {byte} goes nowhere"
-    if before[put + "rw"] == 3 and before[put + "wr"] == "lo":
-        held = "; the count stops" if before[put + "kind"] == 0 and before[put + "loaded"] else ""
-        return f"{byte} → ch {ch}, low byte; high byte due next{held}"
-    cr, bcd = after[put + "cr"], after[put + "bcd"]
-    most = (" (10 000)" if bcd else " (65 536)") if not cr else ""
-    return f"ch {ch} count {number(cr, bcd)}{most} {_loads(put, before, after)}"
-
-
-def _loads(put: str, before: Seen, after: Seen) -> str:
-    if not after[put + "null"]:
-        return "is loaded"
-    kind = after[put + "kind"]
-    if kind in (1, 5):
-        return "waits for GATE to rise"
-    if kind in (2, 3) and after[put + "loaded"]:
-        if not after[put + "gate"]:
-            return "waits for GATE to rise"
-        return "waits for the end of this period" if kind == 2 else "waits for the end of this half"
-    return "loads on the next clock"

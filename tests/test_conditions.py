@@ -273,6 +273,8 @@ def test_until_sees_the_first_change_of_everything_that_can_be_seen(config, prog
             if value != first[name]:
                 changed.setdefault(name, (ns, value))
     for name, value in first.items():
+        if not name.startswith(("pit.", "port61.", "refresh.", "speaker.", "irq.0.")):
+            continue
         t = fresh()
         was = "none" if value is None else value
         assert t.do(f"until {name} != {was} limit {SPAN}").value == changed.get(name, (None,))[0], name

@@ -463,7 +463,7 @@ def test_every_documented_peek_exists(profile):
     peeks = s.peeks()
     assert {name for name in names if name not in peeks} == set()
     assert {name: s.peek(name) for name in names} == {name: peeks[name] for name in names}
-    assert s.lines() == list(WAVES)
+    assert s.lines()[: len(WAVES)] == list(WAVES)
 
 
 @given(configs, programs)

@@ -21,27 +21,47 @@ FOLDERS = {
     "presets": "timerlab.presets",
 }
 
+FAMILIES = {
+    "pit": ("", "_clocked", "_elapsed", "_channel", "_regs", "_words"),
+    "port61": ("",),
+    "rtc": (
+        "", "_waves", "_wheel", "_calendar", "_reckoned", "_state", "_core", "_look", "_regs", "_words",
+    ),
+    "pic": ("", "_chip", "_regs", "_words"),
+    "ioapic": ("", "_regs", "_words"),
+    "lapic": ("", "_access", "_pins", "_core", "_timer", "_regs", "_lvt_regs", "_words"),
+    "hpet": ("", "_timer", "_regs", "_words"),
+    "pmtimer": ("", "_regs", "_words"),
+    "vcpu": ("", "_regs"),
+    "ram": ("",),
+}  # fmt: skip
+"""The chips, and the files of each."""
+
+CHIPS = tuple(family + part for family, parts in FAMILIES.items() for part in parts)
+
 ORDER = [
     {"timerlab.clock", "timerlab.regs", "timerlab.text", "timerlab.errors", "timerlab.tokens"},
     {f"timerlab.quirks{part}" for part in ("", ".kinds", ".pit", ".rtc", ".interrupts", ".hpet")},
     {"timerlab.line", "timerlab.units", "timerlab.places", "timerlab.interrupt"},
     {"timerlab.device"},
-    {"timerlab.bus"},
-    {
-        "timerlab.devices",
-        "timerlab.devices.pit_channel",
-        "timerlab.devices.pit_regs",
-        "timerlab.devices.pit_clocked",
-        "timerlab.devices.pit_elapsed",
-        "timerlab.devices.pit",
-        "timerlab.devices.port61",
-    },
+    {"timerlab.bus", "timerlab.guest"},
+    {"timerlab.config"},
+    {"timerlab.devices", *(f"timerlab.devices.{chip}" for chip in CHIPS)},
+    {"timerlab.devices.source", "timerlab.devices.joint", "timerlab.devices.cpuid"},
+    {"timerlab.devices.fabric"},
+    {"timerlab.devices.flow"},
     {"timerlab.devices.board"},
-    {"timerlab.machine"},
+    {"timerlab.foresight", "timerlab.machine"},
     {"timerlab.devices.words", "timerlab.trace", "timerlab.conditions", "timerlab.events", "timerlab.options"},
-    {"timerlab.replay", "timerlab.explain"},
+    {"timerlab.replay", "timerlab.registers"},
     {"timerlab.command"},
-    {f"timerlab.commands{part}" for part in ("", ".verb", ".io", ".time", ".travel", ".script", ".look")},
+    {
+        "timerlab.explain",
+        *(
+            f"timerlab.commands{part}"
+            for part in ("", ".verb", ".io", ".memory", ".cpu", ".time", ".travel", ".script", ".look")
+        ),
+    },
     {
         "timerlab.script",
         "timerlab.history",
@@ -51,13 +71,12 @@ ORDER = [
         "timerlab.feeding",
         "timerlab.edges",
     },
-    {"timerlab.session", "timerlab.saving"},
+    {"timerlab.session", "timerlab.saving", "timerlab.verbs"},
     {"timerlab.lesson", "timerlab"},
     {"timerlab.pacer", "timerlab.cli", "timerlab.__main__"},
 ]
 """The engine's modules from the bottom up; a module imports what stands below it, or beside it."""
 
-CHIPS = ("pit", "pit_clocked", "pit_elapsed", "pit_channel", "pit_regs", "port61")
 ENGINE_TYPES = {
     "timerlab.clock",
     "timerlab.regs",

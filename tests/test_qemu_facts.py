@@ -227,7 +227,7 @@ class Irq0:
 
     def __init__(self):
         self.mode, self.n, self.load = 3, 65536, 0
-        self.level, self.edges = 0, []  # a reset arms the timer and leaves the line alone
+        self.level, self.edges = 1, [(0, 1)]  # a reset puts the line to OUT and arms the timer
         self.arm(0)
 
     def set_count(self, now, n):

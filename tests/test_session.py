@@ -457,7 +457,12 @@ def test_sessions_do_not_share_anything():
     "options",
     [
         {"vcpus": 0},
-        {"vcpus": 2},
+        {"vcpus": 65},
+        {"guest": "latency"},
+        {"guest": "latency=0"},
+        {"hpet_timers": 2},
+        {"hpet_timers": 33},
+        {"tsc_khz": 0},
         {"profile": "bochs"},
         {"guest": "x"},
         {"start": "yesterday"},

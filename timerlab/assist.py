@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from timerlab.command import Command, Entry, Instant, Long, Styled
 from timerlab.commands import Verb, group, parse
-from timerlab.commands.io import In, Out, Reset
+from timerlab.commands.cpu import Rdmsr
+from timerlab.commands.io import Access, In, Reset
+from timerlab.commands.memory import ReadMemory
 from timerlab.commands.script import Expect, ExpectResult, ReplayTrace
 from timerlab.commands.time import Rate, Skip, Step, Until, rate_words
 from timerlab.conditions import near
 from timerlab.devices.pit_regs import COMMAND, MODES, RW_SHORT, SC_SHORT
 from timerlab.errors import CommandError
-from timerlab.explain import Trial, read_effect, trial_of, write_effect
+from timerlab.explain import Trial, register_of, trial_of, tried
 from timerlab.index import presets
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.regs import Reg
-from timerlab.text import hexa, moment
+from timerlab.text import moment
 from timerlab.tokens import split, strip_comment
 
 if TYPE_CHECKING:
@@ -80,22 +82,14 @@ def decode(session: Session, text: str) -> Decode:
 def _decoded(session: Session, action: Command) -> tuple[list[Styled], list[Styled]]:
     machine = session.machine
     match action:
-        case Out(port, value, width):
-            effect = write_effect(machine, port, value, width)
-            reg = machine.board.regs.written_at("io", port) if width == 8 else None
-            fields = _fields(reg, value) if reg is not None and len(reg.layout(value).fields) > 1 else []
-            if not fields:
-                return [(effect, "text")], []
-            return fields, _then(_without_head(effect))
-        case In(port, width):
-            value, words = read_effect(machine, port, width)
-            reg = machine.board.regs.read_at("io", port)
-            what = reg.title if reg is not None else "no register"
-            return [(what, "label")], [("then  ", "label"), (hexa(value, width // 4), "strong"), (f"  {words}", "text")]
+        case Reset():
+            return [], _then(tried(machine, action).text)
+        case Access():
+            return _access(machine, action)
         case Skip(span):
             to = span.after(machine.now, machine.board.clocks)
             return [("to ", "label"), (moment(to), "strong")], _then(_tried(machine, action, session.horizon))
-        case Step() | Reset() | Expect() | ExpectResult():
+        case Step() | Expect() | ExpectResult():
             return [], _then(_tried(machine, action, session.horizon))
         case Until():
             return [("until ", "label"), (str(action.condition), "text")], _then(
@@ -106,6 +100,21 @@ def _decoded(session: Session, action: Command) -> tuple[list[Styled], list[Styl
         case ReplayTrace():
             return [("plays the accesses of a trace at their times and compares every read", "label")], []
     return [], []
+
+
+def _access(machine: Machine, action: Access) -> tuple[list[Styled], list[Styled]]:
+    """An access: the fields of what it writes and the effect, or the register that it reads and what that gives."""
+    found, result = register_of(machine, action), tried(machine, action)
+    if isinstance(action, (In, ReadMemory, Rdmsr)):
+        what = found[0].title if found is not None else "no register"
+        said, _, words = result.text.partition("  ")
+        return [(what, "label")], [("then  ", "label"), (said, "strong"), (f"  {words}", "text")]
+    fields = []
+    if found is not None and len(found[0].layout(found[1]).fields) > 1 and found[0].width <= 32:
+        fields = _fields(*found)
+    if not fields:
+        return [(result.text, "text")], []
+    return fields, _then(_without_head(result.text))
 
 
 def _then(words: str) -> list[Styled]:
@@ -239,6 +248,22 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
             yield from (("--paced", "at the session's rate"), ("--skip-bad", "pass over bad lines"))
         case "topic":
             yield from topics()
+        case "register":
+            yield from ((reg.name, reg.title) for reg in words.regs)
+        case "address":
+            yield from ((reg.name, reg.title) for reg in words.regs if reg.space in ("mem", "lapic"))
+        case "msr":
+            yield from ((reg.name, reg.title) for reg in words.regs if reg.space in ("msr", "lapic"))
+        case "cmos":
+            yield from ((f"{reg.address:02x}h", reg.title) for reg in words.regs if reg.space == "cmos")
+        case "vcpu":
+            yield from ((f"v{vcpu}", f"vCPU {vcpu}") for vcpu in range(words.vcpus))
+        case "irq":
+            yield from ((line.rpartition(".")[2], line) for line in words.lines if line.startswith(("irq.", "pin.")))
+        case "level":
+            yield from (("1", "pull it up"), ("0", "let it go"))
+        case "leaf":
+            yield from (("1", "APIC ID, features"), ("15h", "TSC and crystal"), ("80000007h", "invariant TSC"))
         case "explain":
             if len(done) == 1:
                 yield from ((reg.name, reg.title) for reg in words.regs)

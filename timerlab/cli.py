@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from fractions import Fraction
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -45,59 +45,62 @@ def stop(message: str, code: int = UNREADABLE) -> NoReturn:
     sys.exit(code)
 
 
-_profile = click.option("--profile", default=None, help="datasheet or qemu.")
-_quirks = click.option(
-    "--quirk", "quirks", multiple=True, metavar="NAME=VALUE", help="A quirk on top; may be repeated."
-)
-_pit_hz = click.option(
-    "--pit-hz", default=None, metavar="HZ", help="The PIT's clock in Hz, e.g. 1193182 or 13125000/11."
-)
+OPTIONS = {
+    "profile": ("NAME", "datasheet, qemu or ich."),
+    "pit-hz": ("HZ", "The PIT's clock in Hz, e.g. 1193182 or 13125000/11."),
+    "tsc-khz": ("KHZ", "The TSC's clock in kHz."),
+    "apic-bus-hz": ("HZ", "The APIC timers' clock in Hz, before its divider."),
+    "hpet-period-fs": ("FS", "The HPET's period in femtoseconds."),
+    "hpet-timers": ("N", "How many comparators the HPET has, 3 to 32."),
+    "vcpus": ("N", "How many vCPUs there are, 1 to 64."),
+    "guest": ("MODEL", "Who takes interrupts: none, manual, ideal, latency=50us."),
+    "start": ("DATE", "The calendar at time 0: 2026-01-01T00:00:00."),
+}
+"""What the screen's session may be told; a script says the same in its head."""
 
 
-def make_session(profile: str | None, quirks: tuple[str, ...], pit_hz: str | None) -> Session:
+def session_options(function: Callable[..., None]) -> Callable[..., None]:
+    """A click command with the options of a session."""
+    for name, (metavar, about) in reversed(OPTIONS.items()):
+        function = click.option(f"--{name}", default=None, metavar=metavar, help=about)(function)
+    quirk = click.option(
+        "--quirk", "quirks", multiple=True, metavar="NAME=VALUE", help="A quirk on top; may be repeated."
+    )
+    return quirk(function)
+
+
+def make_session(given: Mapping[str, str], quirks: tuple[str, ...] = ()) -> Session:
     """A session from the options, or out with what is wrong with them."""
+    from timerlab.script import head_options
     from timerlab.session import Session
 
+    head = dict(given)
     try:
-        chosen = dict(_pair(quirk) for quirk in quirks)
-        hz = None if pit_hz is None else _hz(pit_hz)
-        return Session(profile=profile or "datasheet", quirks=chosen, pit_hz=hz)
+        for quirk in quirks:
+            if "=" not in quirk:
+                raise ValueError(f"--quirk {quirk}: write NAME=VALUE, such as odd_mode3=harris")
+        if quirks:
+            head["quirks"] = " ".join(quirks)
+        return Session(**head_options(head))  # type: ignore[arg-type]
     except ValueError as error:
         stop(f"timerlab: {error}")
 
 
-def _pair(quirk: str) -> tuple[str, str]:
-    name, equals, value = quirk.partition("=")
-    if not equals:
-        raise ValueError(f"--quirk {quirk}: write NAME=VALUE, such as odd_mode3=harris")
-    return name, value
-
-
-def _hz(text: str) -> Fraction:
-    from timerlab.units import parse_hz
-
-    try:
-        return parse_hz(text)
-    except ValueError as error:
-        raise ValueError(f"--pit-hz: {error}") from None
-
-
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="timerlab")
-@_profile
-@_quirks
-@_pit_hz
+@session_options
 @click.pass_context
-def main(ctx: click.Context, profile: str | None, quirks: tuple[str, ...], pit_hz: str | None) -> None:
+def main(ctx: click.Context, /, quirks: tuple[str, ...], **options: str | None) -> None:
     """The PC's timer hardware in a terminal: live, slow, skipped, taken back.
 
     Without a command, opens the screen. Type `help` there, or press `?`.
     """
+    given = {name: value for name, value in options.items() if value is not None}
     if ctx.invoked_subcommand is None:
         hurry()
-        sys.exit(open_screen(make_session(profile, quirks, pit_hz)))
-    if profile or quirks or pit_hz:
-        stop("timerlab: --profile, --quirk and --pit-hz belong to the screen; a script says them in its head")
+        sys.exit(open_screen(make_session(given, quirks)))
+    if given or quirks:
+        stop("timerlab: --profile, --quirk and the other options belong to the screen; a script says them in its head")
 
 
 def hurry() -> None:
@@ -257,7 +260,7 @@ def replay(trace: str, profile: str, skip_bad: bool, as_json: bool) -> None:
     from timerlab.errors import CommandError
     from timerlab.replay import Tally
 
-    session = make_session(profile, (), None)
+    session = make_session({"profile": profile} if profile else {})
     job = session.perform(ReplayTrace(trace, skip_bad))
     start = time.perf_counter()
     try:

@@ -31,6 +31,14 @@ OPS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 Value = int | str | None
 
+_STATES = (
+    ("lo", "hi", "irr", "isr", "ready", "icw2", "icw3", "icw4"),
+    ("off", "xapic", "x2apic", "one-shot", "periodic", "deadline", "reserved"),
+)
+WORDS = frozenset(word for words in _STATES for word in words)
+"""The states that values have by name."""
+_DATE = re.compile(r"\d{4}-\d\d-\d\dt\d\d:\d\d:\d\d", re.IGNORECASE)
+
 
 @dataclass(slots=True)
 class Vocabulary:
@@ -69,6 +77,8 @@ class Compare:
         if counter and isinstance(self.value, int):
             bound = self.value - (self.op in ("<", ">="))
             return machine.board.pit.reach(int(counter[1]), self.holds, lambda ce: ce <= bound, machine.now)
+        if machine.COUNTERS.fullmatch(self.peek) and isinstance(self.value, int):
+            return machine.reach(self.peek, self.op, self.value)
         if self.peek.endswith(".edges") and isinstance(self.value, int) and self.op in ("==", ">=", ">"):
             line = self.peek.removesuffix(".edges")
             if machine.future(line) is not None:
@@ -157,11 +167,13 @@ def unknown(what: str, token: str, names: Sequence[str]) -> CommandError:
 
 
 def parse_value(token: str) -> Value:
-    """A number, `none`, or the words `lo` and `hi`; CommandError with the column otherwise."""
+    """A number, `none`, a date, or the name of a state; CommandError with the column otherwise."""
     if token.lower() in ("none", "–"):
         return None
-    if token.lower() in ("lo", "hi"):
+    if token.lower() in WORDS:
         return token.lower()
+    if _DATE.fullmatch(token):
+        return token.upper()
     try:
         return parse_number(token)
     except ValueError as error:

@@ -5,15 +5,22 @@ machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
+from timerlab.command import Result
+from timerlab.commands.cpu import Rdmsr, Wrmsr
+from timerlab.commands.io import Access, In, Out
+from timerlab.commands.memory import ReadMemory, WriteMemory
 from timerlab.conditions import shown
-from timerlab.devices.board import LINES
 from timerlab.devices.pit_regs import COMMAND, MODE_ABOUT, command_kind
-from timerlab.devices.words import read_words, wrote_words
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
+from timerlab.registers import at_address, at_msr, at_port, content, where
 from timerlab.regs import Reg
 from timerlab.text import bits, hexa, plural
+
+if TYPE_CHECKING:
+    from timerlab.session import Session
 
 
 @dataclass(slots=True)
@@ -50,46 +57,73 @@ def explain_value(reg: Reg, value: int) -> list[str]:
     return lines
 
 
-def explain_write(machine: Machine, port: int, value: int, width: int) -> list[str]:
-    """A write, bit by bit, and what it would do now."""
+def register_of(machine: Machine, action: Access) -> tuple[Reg, int] | None:
+    """(register, value in place) that an access reaches; the value is what it writes, 0 for a read. None where it
+    reaches none, or several.
+    """
+    match action:
+        case Out(port, value, 8):
+            reg = at_port(machine, port, write=True)
+            return None if reg is None else (reg, value)
+        case In(port, 8):
+            reg = at_port(machine, port, write=False)
+            return None if reg is None else (reg, 0)
+        case WriteMemory(address, value, width, vcpu):
+            found = at_address(machine, address, vcpu, write=True)
+            if found is None or found[1] + width > found[0].width:
+                return None
+            return found[0], _in_place(machine, found, value, width, vcpu)
+        case ReadMemory(address, width, vcpu):
+            found = at_address(machine, address, vcpu, write=False)
+            return None if found is None else (found[0], 0)
+        case Wrmsr(msr, value, _):
+            reg = at_msr(machine, msr)
+            return None if reg is None or value >> reg.width else (reg, value)
+        case Rdmsr(msr, _):
+            reg = at_msr(machine, msr)
+            return None if reg is None else (reg, 0)
+    return None
+
+
+def _in_place(machine: Machine, found: tuple[Reg, int], value: int, width: int, vcpu: int) -> int:
+    """A register's content with some of its bits written."""
+    reg, shift = found
+    held = content(machine, reg, vcpu) or 0
+    return held & ~(((1 << width) - 1) << shift) & (1 << reg.width) - 1 | value << shift
+
+
+def explain_access(machine: Machine, action: Access) -> list[str]:
+    """An access, bit by bit, and what it would do or give now."""
+    found = register_of(machine, action)
     lines: list[str] = []
-    for i in range(width // 8):
-        reg = machine.board.regs.written_at("io", port + i)
-        if reg is not None:
-            lines += explain_value(reg, value >> 8 * i & 0xFF)
-    if not lines:
-        return [f"nothing answers at port {port:X}h: the write is lost"]
+    writes = isinstance(action, (Out, WriteMemory, Wrmsr))
+    if isinstance(action, Out) and action.width > 8:
+        for i in range(action.width // 8):
+            reg = machine.board.regs.written_at("io", action.port + i)
+            if reg is not None:
+                lines += explain_value(reg, action.value >> 8 * i & 0xFF)
+    elif found is not None and writes:
+        lines += explain_value(*found)
+    elif found is not None:
+        reg = found[0]
+        lines.append(f"{reg.name}, {reg.title}: {reg.about}. {reg.source}")
+    if isinstance(action, Out) and not lines:
+        return [f"nothing answers at port {action.port:X}h: the write is lost"]
+    result = tried(machine, action)
+    if found is not None and not writes and result.value is not None:
+        reg = found[0]
+        whole = getattr(action, "width", 64) == reg.width
+        if whole and reg.access != "wo" and not reg.name.startswith("pit.ch"):
+            lines += explain_value(reg, result.value)[1:]
     rule = machine.quirks["pit_count"]
-    if rule != QUIRKS["pit_count"].default and port == COMMAND.address:
+    if rule != QUIRKS["pit_count"].default and isinstance(action, Out) and action.port == COMMAND.address:
         lines.append(f"  but here pit_count={rule}: it counts {QUIRKS['pit_count'].values[rule]}")
-    return [*lines, "  now: " + write_effect(machine, port, value, width)]
+    return [*lines, f"  now: {result.text}"]
 
 
-def explain_read(machine: Machine, port: int, width: int) -> list[str]:
-    """A read, and what it would give now."""
-    regs = machine.board.regs
-    reg = regs.read_at("io", port) or regs.written_at("io", port)
-    value, words = read_effect(machine, port, width)
-    lines = [f"{reg.name}, {reg.title}: {reg.about}. {reg.source}"] if reg else []
-    if reg is not None and reg.width == width and reg.access != "wo" and not reg.name.startswith("pit.ch"):
-        lines += explain_value(reg, value)[1:]
-    return [*lines, f"  now: {hexa(value, width // 4)}  {words}"]
-
-
-def write_effect(machine: Machine, port: int, value: int, width: int) -> str:
-    """What a write would do now."""
-    trial = trial_of(machine)
-    before = trial.peeks()
-    trial.write(port, value, width)
-    return wrote_words(trial, port, value, width, before, trial.peeks())
-
-
-def read_effect(machine: Machine, port: int, width: int) -> tuple[int, str]:
-    """What a read would give now, with words for it."""
-    trial = trial_of(machine)
-    before = trial.peeks()
-    value = trial.read(port, width)
-    return value, read_words(trial, port, value, width, before)
+def tried(machine: Machine, action: Access) -> Result:
+    """What an access would do or give now."""
+    return action.run(cast("Session", Trial(trial_of(machine), 0)))
 
 
 def explain_name(machine: Machine, name: str) -> list[str] | None:
@@ -116,20 +150,20 @@ def explain_name(machine: Machine, name: str) -> list[str] | None:
 
 def _wire(machine: Machine, name: str) -> list[str]:
     """A wire by its name; nothing for a name that there is not."""
-    if name not in LINES:
+    told = machine.board.line_abouts.get(name)
+    if told is None:
         return []
     level, edges = machine.peek(name + ".level"), machine.peek(name + ".edges")
     return [
-        f"{name}, a wire: {LINES[name].about}. {LINES[name].source}",
+        f"{name}, a wire: {told.about}. {told.source}",
         f"  now: level {level}, {plural(edges, 'rise')} since power-on",
     ]
 
 
 def explain_register(reg: Reg) -> list[str]:
     """A register with all its layouts."""
-    where = f"port {reg.address:X}h" if reg.address >= 0 else "latched"
     access = {"wo": "write only", "ro": "read only"}.get(reg.access, "read and write")
-    lines = [f"{reg.name}, {reg.title}: {where}, {access}. {reg.about}. {reg.source}"]
+    lines = [f"{reg.name}, {reg.title}: {where(reg)}, {access}. {reg.about}. {reg.source}"]
     for layout in reg.layouts:
         if len(reg.layouts) > 1:
             lines.append(f"  {layout.name}: {layout.about}. {layout.source}")

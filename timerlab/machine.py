@@ -8,33 +8,25 @@ access. Nothing here knows about host time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
+from operator import index
 from types import MappingProxyType
 from typing import Any
 
-from timerlab.bus import check_access
+from timerlab.bus import check_access, check_memory
+from timerlab.config import Config
 from timerlab.devices.board import Board
-from timerlab.line import Train, Wave, edge_after, edge_before, wave_of
-from timerlab.quirks import MAX_PIT_HZ, PROFILES, resolve
+from timerlab.devices.cpuid import Registers, cpuid
+from timerlab.devices.lapic import MSRS as LAPIC_MSRS
+from timerlab.devices.lapic import Lapic
+from timerlab.foresight import Foresight
+from timerlab.line import Train, Wave, edge_before, wave_of
+from timerlab.quirks import resolve
 
+APIC_PAGE = 0x1000
+_MESSAGES = range(0xFEE0_0000, 0xFEF0_0000)
+"""Where a chip's write is an interrupt message (Intel SDM 3A, Message Address Register Format)."""
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What a machine is built from: a profile, the quirks on top of it, and its constants."""
-
-    profile: str = "datasheet"
-    pit_hz: Fraction | None = None
-    quirks: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        resolve(self.profile, dict(self.quirks))
-        if self.pit_hz is not None and not 0 < self.pit_hz <= MAX_PIT_HZ:
-            raise ValueError(f"pit_hz cannot be {self.pit_hz}: above 0, up to {MAX_PIT_HZ}")
-
-    @property
-    def hz(self) -> Fraction:
-        """The PIT's clock in Hz."""
-        return PROFILES[self.profile].pit_hz if self.pit_hz is None else self.pit_hz
+__all__ = ["Config", "Machine", "Snapshot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +37,27 @@ class Snapshot:
 
     now: int
     devices: tuple[Any, ...]
+    fabric: tuple[Any, ...]
     lines: tuple[tuple[int, int], ...]
     histories: tuple[tuple[int, int, tuple[Train, ...]], ...] = field(compare=False)
 
 
-class Machine:
+class Machine(Foresight):
     """A board in time. `now` is in ns since power-on."""
+
+    MESSAGES = _MESSAGES
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.quirks = MappingProxyType(resolve(config.profile, dict(config.quirks)))
-        self.board = Board(self.quirks, config.hz)
+        self.board = Board(self.quirks, config)
         self.now = 0
-        self._lines = tuple(self.board.lines.values())
+        self._syncs = tuple(device.sync for device in self.board.timed)
+        self._flow = self.board.flow
+        self._lines = (*self.board.lines.values(), *self.board.hidden)
         self._scratch: Machine | None = None
+        self._peekers = {name.partition(".")[0]: device for device in self.board.devices for name in device.peeks}
+        self._flow.settle(0)
 
     # -- what changes it
 
@@ -66,26 +65,187 @@ class Machine:
         """Let time pass up to and including `to`; ValueError for the past."""
         if to < self.now:
             raise ValueError(f"{to} ns is in the past, it is {self.now} ns")
-        for device in self.board.devices:
-            device.sync(to)
+        for sync in self._syncs:
+            sync(to)
         self.now = to
+        self._flow.settle(to)
+
+    def _accessed(self) -> None:
+        """After an access: what it changed reaches the controllers and the guest, in this same nanosecond."""
+        fabric = self.board.fabric
+        fabric.follow_int()
+        fabric.look = fabric.all
+        self._flow.settle(self.now)
 
     def read(self, port: int, width: int = 8) -> int:
         """`inb`, `inw`, `inl`: a read has side effects."""
         check_access(port, width)
-        return self.board.bus.read(port, width, self.now)
+        self._flow.visible(self.now)
+        value = self.board.bus.read(port, width, self.now)
+        self._accessed()
+        return value
 
     def write(self, port: int, value: int, width: int = 8) -> None:
         """`outb`, `outw`, `outl`."""
         check_access(port, width, value)
+        self._flow.visible(self.now)
         self.board.bus.write(port, value, width, self.now)
+        self._accessed()
+
+    def load(self, address: int, width: int = 32, vcpu: int = 0) -> int:
+        """`readb`, `readw`, `readl`, `readq` by a vCPU: its local APIC's page, chips, guest RAM."""
+        check_memory(address, width)
+        lapic = self._lapic(vcpu)
+        self._flow.visible(self.now)
+        if lapic.decodes and lapic.base <= address < lapic.base + APIC_PAGE:
+            value = lapic.load(address - lapic.base, width, self.now)
+        elif address in self.MESSAGES:
+            value = (1 << width) - 1
+        else:
+            value = self.board.memory.read(address, width, self.now)
+        self._accessed()
+        return value
+
+    def store(self, address: int, value: int, width: int = 32, vcpu: int = 0) -> None:
+        """`writeb`, `writew`, `writel`, `writeq` by a vCPU. What it writes to FEExxxxxh outside of its APIC's page goes
+        nowhere: only chips send messages there.
+        """
+        check_memory(address, width, value)
+        lapic = self._lapic(vcpu)
+        self._flow.visible(self.now)
+        if lapic.decodes and lapic.base <= address < lapic.base + APIC_PAGE:
+            lapic.store(address - lapic.base, value, width, self.now)
+        elif address not in self.MESSAGES:
+            self.board.memory.write(address, value, width, self.now)
+        self._accessed()
+
+    def rdmsr(self, msr: int, vcpu: int = 0) -> int:
+        """RDMSR on a vCPU; GuestFault where it takes #GP."""
+        lapic, cpu = self._lapic(vcpu), self.board.vcpus[vcpu]
+        check_msr(msr)
+        self._flow.visible(self.now)
+        if msr in LAPIC_MSRS:
+            return lapic.rdmsr(msr, self.now)
+        return cpu.rdmsr(msr, self.now)
+
+    def wrmsr(self, msr: int, value: int, vcpu: int = 0) -> None:
+        """WRMSR on a vCPU; GuestFault where it takes #GP."""
+        lapic, cpu = self._lapic(vcpu), self.board.vcpus[vcpu]
+        check_msr(msr, value)
+        self._flow.visible(self.now)
+        if msr in LAPIC_MSRS:
+            lapic.wrmsr(msr, value, self.now)
+        else:
+            cpu.wrmsr(msr, value, self.now)
+            lapic.tsc_moved(self.now)
+        self._accessed()
+
+    def rdtsc(self, vcpu: int = 0) -> int:
+        """RDTSC on a vCPU."""
+        self._lapic(vcpu)
+        return self.board.vcpus[vcpu].rdtsc(self.now)
+
+    def cpuid(self, leaf: int, subleaf: int = 0, vcpu: int = 0) -> Registers:
+        """CPUID on a vCPU: EAX, EBX, ECX, EDX."""
+        lapic = self._lapic(vcpu)
+        for value in (leaf, subleaf):
+            if not 0 <= value < 1 << 32:
+                raise ValueError(f"{value:#x} does not fit 32 bits")
+        if leaf == 7 and subleaf:
+            return 0, 0, 0, 0
+        config = self.config
+        features = (lapic.apic_enabled, self.quirks["lapic_x2apic"] == "yes", self.quirks["lapic_deadline"] == "yes")
+        return cpuid(leaf, vcpu, config.vcpus, config.khz, config.bus_hz, *features)
+
+    def irq(self, line: int, level: int) -> None:
+        """Pull an ISA line (0 to 15 but for 2), or an I/O APIC pin (16 to 23), up by hand, or let it go."""
+        self.check_line(line, level)
+        self._flow.visible(self.now)
+        self.board.joints[line].pull(level, self.now)
+        self._accessed()
+
+    def check_line(self, line: int, level: int) -> None:
+        """ValueError for a line that there is not, or a level that is none."""
+        if line not in self.board.joints:
+            raise ValueError(f"no line {line}: 0, 1, 3 to 15 are ISA lines, 16 to 23 I/O APIC pins")
+        if level not in (0, 1):
+            raise ValueError(f"a line cannot be put to {level}: 0 or 1")
+
+    def inta(self, vcpu: int = 0) -> int | None:
+        """A vCPU takes the interrupt that waits for it: its vector, or None where none does or IF is 0."""
+        self._lapic(vcpu)
+        self._flow.visible(self.now)
+        state, fabric = self.board.vcpus[vcpu].state, self.board.fabric
+        if not state.interrupts:
+            return None
+        served = fabric.acknowledge(vcpu)
+        if served is None:
+            return None
+        state.served += (served,)
+        self._accessed()
+        return served.vector
+
+    def eoi(self, vcpu: int = 0) -> int | None:
+        """The handler that a vCPU runs ends: EOI to where its interrupt came from; its vector, or None where none
+        runs.
+        """
+        self._lapic(vcpu)
+        self._flow.visible(self.now)
+        state = self.board.vcpus[vcpu].state
+        if not state.served:
+            return None
+        served, state.served = state.served[-1], state.served[:-1]
+        state.busy_until = None
+        self.board.fabric.end(vcpu, served, self.now)
+        self._accessed()
+        return served.vector
+
+    def interrupts(self, on: bool, vcpu: int = 0) -> None:
+        """`sti` and `cli`: RFLAGS.IF of a vCPU."""
+        self._lapic(vcpu)
+        self._flow.visible(self.now)
+        self.board.vcpus[vcpu].state.interrupts = on
+        self._accessed()
+
+    def inta_seen(self) -> None:
+        """A replayed machine's CPU took an interrupt from the 8259s; its handler's EOI is an access like others."""
+        self._flow.visible(self.now)
+        if self.board.pic.intr:
+            self.board.fabric.acknowledge(0)
+        self._accessed()
+
+    def line_seen(self, irq: int, level: int) -> None:
+        """A replayed machine's other device moved its line to the 8259s."""
+        self._flow.visible(self.now)
+        if level:
+            self.board.pic.raise_line(irq)
+        else:
+            self.board.pic.lower_line(irq)
+        self._accessed()
+
+    def given(self, index: int, value: int) -> None:
+        """Put a byte into CMOS RAM that somebody left there before power-on."""
+        self.board.rtc.given(index, value)
 
     def reset(self) -> None:
         """Hardware reset: all chips to power-on, the last wired first, so that no pin sees a chip
         that is not there yet.
         """
+        self._flow.visible(self.now)
         for device in reversed(self.board.devices):
             device.reset(self.now)
+        for joint in self.board.joints.values():
+            joint.pull(0, self.now)
+        self._accessed()
+
+    def check_vcpu(self, vcpu: int) -> None:
+        """ValueError for a vCPU that there is not."""
+        if not 0 <= index(vcpu) < len(self.board.lapics):
+            raise ValueError(f"no vCPU {vcpu}: 0 to {len(self.board.lapics) - 1}")
+
+    def _lapic(self, vcpu: int) -> Lapic:
+        self.check_vcpu(vcpu)
+        return self.board.lapics[vcpu]
 
     # -- what only looks
 
@@ -94,6 +254,7 @@ class Machine:
         seen: dict[str, Any] = {}
         for device in self.board.devices:
             seen.update(device.peek(self.now))
+        seen.update(self.board.fabric.peek())
         for name, line in self.board.lines.items():
             seen[name + ".level"] = line.level
             seen[name + ".edges"] = line.edges
@@ -108,69 +269,12 @@ class Machine:
         line, _, what = name.rpartition(".")
         if what in ("edges", "level") and line in self.board.lines:
             return getattr(self.board.lines[line], what)
+        device = self._peekers.get(name.partition(".")[0])
+        if device is not None:
+            seen = device.peek(self.now)
+            if name in seen:
+                return seen[name]
         return self.peeks()[name]
-
-    def next_event(self) -> tuple[int, str] | None:
-        """(ns, line) of the next edge on an OUT or an interrupt line; of several at once the first wired."""
-        events = [event for device in self.board.devices for event in device.next_event(self.now)]
-        return min(events, key=lambda event: event[0]) if events else None
-
-    def line_names(self) -> list[str]:
-        """Every wire that can be drawn."""
-        return [*self.board.lines, *self.board.ticking]
-
-    def future(self, name: str) -> list[Train] | None:
-        """Every edge of a wire after now, if nothing is written; None where only the next edge is known."""
-        pit = self.board.pit
-        if name == "irq.0" and self.quirks["pit_irq0"] == "out":
-            name = pit.outs[0].name
-        for ch, line in zip(pit.channels, pit.outs, strict=True):
-            if name == line.name:
-                return pit.rule.future(ch)
-        if name in self.board.ticking:
-            return [self.board.ticking[name]]
-        return None
-
-    def next_edge(self, name: str, horizon: int) -> tuple[int, int] | None:
-        """(ns, level) of the next edge of a wire after now and up to `horizon`, or None."""
-        trains = self.future(name)
-        if trains is not None:
-            edge = edge_after(trains, self.now)
-        elif name == "irq.0":
-            at = next((ns for ns, line in self.board.pit.next_event(self.now) if line == name), None)
-            edge = None if at is None else (at, 1 - self.board.lines[name].level)
-        else:
-            edge = edge_after(self.ahead(horizon).history(name)[1], self.now)
-        return edge if edge and edge[0] <= horizon else None
-
-    def reach_rises(self, name: str, rises: int) -> int | None:
-        """The ns at which a wire will have risen `rises` times since power-on; None if never, or not known."""
-        wanted = rises - self.peek(name + ".edges")
-        for train in self.future(name) or ():
-            seen = train.until(self.now)
-            first = seen + ((seen ^ train.level ^ 1) & 1)
-            left = (train.count - first + 1) // 2
-            if 0 < wanted <= left:
-                return train.ns(first + 2 * (wanted - 1))
-            wanted -= max(0, left)
-        return None
-
-    def next_change(self, name: str) -> int | None:
-        """The next moment at which a value that does not count by itself may change, if nothing is written; None for
-        never. Only what the value hangs on is looked at.
-        """
-        pit, port61 = self.board.pit, self.board.port61
-        if name.startswith("pit.ch"):
-            if name[8:] in pit.WRITTEN:
-                return None
-            return pit.next_change(int(name[6]), self.now)
-        if name.startswith(("port61.", "refresh.")):
-            what = name.partition(".")[2]
-            moments = [pit.next_change(2, self.now)] if what in ("out2", "value") else []
-            moments += [port61.next_toggle(self.now)] if what in ("ref", "value", "next") else []
-        else:
-            moments = [event[0] for device in self.board.devices for event in device.next_event(self.now)]
-        return min((moment for moment in moments if moment is not None), default=None)
 
     # -- edges that were, and that will be
 
@@ -219,6 +323,11 @@ class Machine:
         return Snapshot(
             self.now,
             tuple(device.snapshot() for device in self.board.devices),
+            (
+                self.board.fabric.snapshot(),
+                self._flow.snapshot(),
+                tuple(joint.hand for joint in self.board.joints.values()),
+            ),
             tuple(line.snapshot() for line in self._lines),
             tuple(line.history() for line in self._lines),
         )
@@ -230,10 +339,26 @@ class Machine:
             device.restore(state)
         for line, level, history in zip(self._lines, snapshot.lines, snapshot.histories, strict=True):
             line.restore(level, history)
+        fabric, flow, hands = snapshot.fabric
+        self.board.fabric.restore(fabric)
+        self._flow.restore(flow)
+        for joint, hand in zip(self.board.joints.values(), hands, strict=True):
+            joint.hand = hand
+        self.board.reconnect()
 
     def digest(self) -> str:
         """A short fingerprint of the state."""
         from hashlib import blake2b
 
         snapshot = self.snapshot()
-        return blake2b(repr((snapshot.now, snapshot.devices, snapshot.lines)).encode(), digest_size=8).hexdigest()
+        return blake2b(
+            repr((snapshot.now, snapshot.devices, snapshot.fabric, snapshot.lines)).encode(), digest_size=8
+        ).hexdigest()
+
+
+def check_msr(msr: int, value: int = 0) -> None:
+    """ValueError where an MSR's number or a value does not fit."""
+    if not 0 <= index(msr) < 1 << 32:
+        raise ValueError(f"MSR {msr:#x} does not fit 32 bits")
+    if not 0 <= index(value) < 1 << 64:
+        raise ValueError(f"{value:#x} does not fit 64 bits")

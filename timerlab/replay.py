@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from timerlab.machine import Machine
 from timerlab.text import count, hexa
-from timerlab.trace import PORT_DEVICES, Access, Trace
+from timerlab.trace import MEMORY_DEVICES, PORT_DEVICES, Access, Trace
 
-MODELLED = PORT_DEVICES
+MODELLED = PORT_DEVICES | MEMORY_DEVICES
 """The device names of traces that this board has a model of."""
 
 KEPT = 100
@@ -90,6 +90,7 @@ class Feed:
             t_ns = access.t_ns + offset
             if until is not None and t_ns > until:
                 break
+            signal(machine, self.trace, self.at, offset)
             self.at += 1
             if access.device in MODELLED:
                 machine.advance(t_ns)
@@ -101,16 +102,55 @@ class Feed:
 
     def _do(self, machine: Machine, access: Access) -> None:
         if not access.read:
-            machine.write(access.address, access.value, access.size)
+            carry_out(machine, access)
             return
-        value = machine.read(access.address, access.size)
         counts = self.tally.of(access.device)
+        if give(machine, access):
+            counts.given += 1
+            carry_out(machine, access)
+            return
+        value = carry_out(machine, access)
         if value == access.value:
             counts.equal += 1
             return
         counts.different += 1
         if len(self.tally.differing) < KEPT:
             self.tally.differing.append((access, value))
+
+
+def signal(machine: Machine, trace: Trace, index: int, offset: int) -> None:
+    """What reached the 8259s from outside before an access."""
+    for one in trace.signals.get(index, ()):
+        machine.advance(one.t_ns + offset)
+        if one.irq < 0:
+            machine.inta_seen()
+        else:
+            machine.line_seen(one.irq, one.level)
+
+
+def give(machine: Machine, access: Access) -> bool:
+    """Whether a read finds a byte of CMOS RAM that was never written, and which the trace therefore gives."""
+    if access.device != "rtc" or not access.read or access.size != 8:
+        return False
+    rtc = machine.board.rtc
+    index = rtc.register_of(access.address)
+    if rtc.is_given_known(index):
+        return False
+    machine.given(index, access.value)
+    return True
+
+
+def carry_out(machine: Machine, access: Access) -> int:
+    """Do an access; what a read gives, 0 for a write."""
+    if access.device in MEMORY_DEVICES:
+        if access.read:
+            return machine.load(access.address, access.size)
+        machine.store(access.address, access.value, access.size)
+        return 0
+    if access.read:
+        return machine.read(access.address, access.size)
+    machine.write(access.address, access.value, access.size)
+    return 0
 
 
 def redo(machine: Machine, trace: Trace, offset: int, start: int, end: int, until: int) -> int:
@@ -121,12 +161,11 @@ def redo(machine: Machine, trace: Trace, offset: int, start: int, end: int, unti
         access = trace.accesses[index]
         if access.t_ns + offset > until:
             return index
+        signal(machine, trace, index, offset)
         if access.device in MODELLED:
             machine.advance(access.t_ns + offset)
-            if access.read:
-                machine.read(access.address, access.size)
-            else:
-                machine.write(access.address, access.value, access.size)
+            give(machine, access)
+            carry_out(machine, access)
     return end
 
 

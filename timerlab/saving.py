@@ -76,8 +76,12 @@ def head_of(session: Session) -> dict[str, str]:
     config = session.machine.config
     if config.quirks:
         head["quirks"] = " ".join(f"{name}={value}" for name, value in config.quirks)
-    if config.pit_hz is not None:
-        head["pit_hz"] = str(config.pit_hz)
+    for key in (*script.CLOCK_KEYS, *script.WHOLE_KEYS):
+        given, own = getattr(config, key), 1 if key == "vcpus" else None
+        if given != own:
+            head[key] = str(given)
+    if config.guest != "none":
+        head["guest"] = config.guest
     head["start"] = session.options.start
     return head
 

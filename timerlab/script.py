@@ -20,7 +20,9 @@ from timerlab.errors import CommandError, ScriptError
 from timerlab.places import trace_path
 from timerlab.units import parse_hz
 
-OPTION_KEYS = ("profile", "quirks", "pit_hz", "vcpus", "guest", "start")
+CLOCK_KEYS = ("pit_hz", "tsc_khz", "apic_bus_hz")
+WHOLE_KEYS = ("vcpus", "hpet_period_fs", "hpet_timers")
+OPTION_KEYS = ("profile", "quirks", *CLOCK_KEYS, *WHOLE_KEYS, "guest", "start")
 KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "rate")
 """What a head may say: the version that wrote it, the session's options, and what a lesson needs."""
 
@@ -52,11 +54,11 @@ def head_options(head: Mapping[str, str]) -> dict[str, object]:
                 if not equals:
                     raise ValueError(f"quirks = {name}: write NAME=VALUE, such as odd_mode3=harris")
             options[key] = {name: chosen for name, _, chosen in pairs}
-        elif key == "pit_hz":
+        elif key in CLOCK_KEYS:
             options[key] = parse_hz(value)
-        elif key == "vcpus":
+        elif key in WHOLE_KEYS:
             if not (value.isascii() and value.isdigit() and len(value) < 10):
-                raise ValueError(f"vcpus = {value} is not a number")
+                raise ValueError(f"{key} = {value} is not a number")
             options[key] = int(value)
         else:
             options[key] = value

@@ -15,9 +15,8 @@ from typing import Any
 
 from timerlab import assist, edges, options, saving
 from timerlab.assist import Completion, Decode
-from timerlab.bus import check_access
 from timerlab.command import LATE, Command, Entry, Instant, Job, Long, Result, Work
-from timerlab.commands import io, parse
+from timerlab.commands import parse
 from timerlab.commands.time import Skip
 from timerlab.commands.verb import Words
 from timerlab.errors import CommandError
@@ -29,17 +28,19 @@ from timerlab.line import Wave
 from timerlab.machine import Machine
 from timerlab.tokens import strip_comment
 from timerlab.units import LONGEST_NS, Span, parse_time
+from timerlab.verbs import Verbs
 
 HORIZON_NS = 3600 * 1_000_000_000
 """How far ahead an edge is looked for."""
 
 
-class Session:
+class Session(Verbs):
     """A machine with its log, at virtual time 0 and paused.
 
-    `profile` names a set of quirks and constants, `quirks` puts single ones on top, `pit_hz` another clock for the
-    PIT (int or Fraction). `start` is the calendar date of time 0. ValueError says which of them makes no sense. One
-    vCPU, and nobody who takes interrupts (`guest="none"`), is what there is so far.
+    `profile` names a set of quirks and constants, `quirks` puts single ones on top; `pit_hz`, `tsc_khz`, `apic_bus_hz`
+    (int or Fraction), `hpet_period_fs` and `hpet_timers` put other constants in the place of the profile's. `vcpus`
+    is 1 to 64, `guest` says who takes interrupts: "none", "manual", "ideal" or "latency=50us". `start` is the calendar
+    date of time 0. ValueError says which of them makes no sense.
     """
 
     horizon = HORIZON_NS
@@ -52,8 +53,14 @@ class Session:
         start: str = "2026-01-01T00:00:00",
         pit_hz: int | Fraction | None = None,
         quirks: Mapping[str, str] | None = None,
+        tsc_khz: int | Fraction | None = None,
+        apic_bus_hz: int | Fraction | None = None,
+        hpet_period_fs: int | None = None,
+        hpet_timers: int | None = None,
     ) -> None:
-        self.options, config = options.checked(vcpus, profile, guest, start, pit_hz, quirks)
+        self.options, config = options.checked(
+            vcpus, profile, guest, start, pit_hz, quirks, tsc_khz, apic_bus_hz, hpet_period_fs, hpet_timers
+        )
         self.machine = Machine(config)
         self.history = History(self.machine)
         self.head: dict[str, str] = {}
@@ -104,7 +111,14 @@ class Session:
         """The names that a command may use here."""
         if self._words is None:
             board = self.machine.board
-            self._words = Words(board.clocks, self.machine.line_names(), list(self.machine.peeks()), regs=board.regs)
+            self._words = Words(
+                board.clocks,
+                self.machine.line_names(),
+                list(self.machine.peeks()),
+                regs=board.regs,
+                vcpus=self.options.vcpus,
+                bases=(board.lapic_base(0),),
+            )
         return self._words
 
     def parse(self, text: str) -> Command | None:
@@ -166,46 +180,7 @@ class Session:
         if self.feeder.at_work:
             self.feeder.end()
 
-    # -- the contract's verbs
-
-    def outb(self, port: int, value: int) -> None:
-        """Write a byte to a port; ValueError for a value that does not fit."""
-        self._write(port, value, 8)
-
-    def outw(self, port: int, value: int) -> None:
-        """Write a word, low byte first, to `port` and the next one."""
-        self._write(port, value, 16)
-
-    def outl(self, port: int, value: int) -> None:
-        """Write a long, low byte first, to four ports from `port` on."""
-        self._write(port, value, 32)
-
-    def inb(self, port: int) -> int:
-        """Read a byte from a port; FFh where nothing answers."""
-        return self._read(port, 8)
-
-    def inw(self, port: int) -> int:
-        """Read a word from `port` and the next one."""
-        return self._read(port, 16)
-
-    def inl(self, port: int) -> int:
-        """Read a long from four ports from `port` on."""
-        return self._read(port, 32)
-
-    def _write(self, port: int, value: int, width: int) -> None:
-        check_access(port, width, value)
-        self.settle()
-        entry = self.history.open(io.Out(port, value, width))
-        self.machine.write(port, value, width)
-        self.history.close(entry)
-
-    def _read(self, port: int, width: int) -> int:
-        check_access(port, width)
-        self.settle()
-        entry = self.history.open(io.In(port, width))
-        value = self.machine.read(port, width)
-        self.history.close(entry, Result(value))
-        return value
+    # -- time
 
     def skip(self, time: int | str) -> None:
         """Let `time` ns, or a time such as "10ms" or "100pit", pass; ValueError for less than none or more than a
@@ -233,10 +208,6 @@ class Session:
         if not least <= ns <= least + LONGEST_NS:
             raise ValueError(f"{ns} ns is out of range: {least} to {least + LONGEST_NS}, time only goes on")
         return ns
-
-    def reset(self) -> None:
-        """A hardware reset."""
-        self.perform(io.Reset())
 
     def next_event(self) -> tuple[int, str] | None:
         """(ns, line) of the next edge of an OUT or an interrupt line, or None."""

@@ -3,8 +3,9 @@
 A line is a head, an event's name and its words. The head is virtual time in ns (`36887746204 `), or what QEMU's log
 backend writes, host time (`10372@1763640000.123456:`), which is counted from the first line. Only
 `memory_region_ops_read` and `_write` are accesses; other well-formed events, and a last line that begins with `END`,
-are passed over. What a device does by itself (`cpu -1`, interrupt messages of the APIC) is no stimulus and is passed
-over too.
+are passed over, but for what reached the 8259s from outside: the lines of keyboard, serial port and disk
+(`pic_set_irq`), and the CPU's INTA (`pic_interrupt`). What a device does by itself (`cpu -1`, interrupt messages of
+the APIC) is no stimulus and is passed over too.
 """
 
 from __future__ import annotations
@@ -25,8 +26,16 @@ _NAMES = """
 KNOWN = frozenset(_NAMES.split())
 """QEMU's names of the devices that a timer trace may hold; those without a model here are counted and not executed."""
 
-PORT_DEVICES = frozenset({"pit", "pcspk"})
-"""Those of them that have a model here; they live in the 64 KiB of I/O ports, and no access is wider than 32 bits."""
+PORT_DEVICES = frozenset({"pit", "pcspk", "rtc", "rtc-index", "pic", "elcr", "acpi-tmr"})
+"""Those of them that have a model here and live in the 64 KiB of I/O ports; no access is wider than 32 bits."""
+
+MEMORY_DEVICES = frozenset({"hpet", "ioapic", "apic-msi"})
+"""Those that have a model here and live in memory."""
+
+_INTA = "pic_interrupt "
+_LINE = re.compile(r"pic_set_irq master ([01]) irq ([0-7]) level ([01])")
+TIMERS = (0, 2, 8, 9)
+"""IRQs that timers drive, the cascade, and the ACPI timer's: these are results here, the others come from outside."""
 
 MSI_WRITES = 0xFEE0_1000
 _ACCESS = re.compile(
@@ -49,14 +58,23 @@ class Access(NamedTuple):
     line: int
 
 
+class Signal(NamedTuple):
+    """What reached the 8259 pair from outside: a line of a device that is no timer, or (`irq` -1) the CPU's INTA."""
+
+    t_ns: int
+    irq: int
+    level: int
+
+
 @dataclass(slots=True)
 class Trace:
-    """A trace in memory: its accesses in order, and the lines that were passed over as bad (their number and what is
-    wrong).
+    """A trace in memory: its accesses in order, what happened outside before each of them, and the lines that were
+    passed over as bad (their number and what is wrong).
     """
 
     name: str
     accesses: list[Access] = field(default_factory=list)
+    signals: dict[int, list[Signal]] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -112,6 +130,7 @@ class Reader:
         import zlib
 
         number, last, origin = 0, 0, None
+        levels = [0] * 16
         with self._open() as file:
             try:
                 for number, text in enumerate(file, 1):
@@ -127,6 +146,8 @@ class Reader:
                     last = t_ns
                     if access is not None:
                         self.trace.accesses.append(access._replace(line=number))
+                    elif "pic_" in text:
+                        self._signal(text, t_ns, levels)
                     yield number
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 what = (
@@ -135,6 +156,21 @@ class Reader:
                     else f"the gzip file is damaged here: {error}"
                 )
                 self._bad(number + 1, what, whole=True)
+
+    def _signal(self, text: str, t_ns: int, levels: list[int]) -> None:
+        """Note what came to the 8259s from outside; a line that stays as it is says nothing."""
+        if _INTA in text:
+            signal = Signal(t_ns, -1, 0)
+        else:
+            match = _LINE.search(text)
+            if match is None:
+                return
+            irq, level = int(match[2]) + (0 if match[1] == "1" else 8), int(match[3])
+            if irq in TIMERS or levels[irq] == level:
+                return
+            levels[irq] = level
+            signal = Signal(t_ns, irq, level)
+        self.trace.signals.setdefault(len(self.trace.accesses), []).append(signal)
 
     def _open(self) -> IO[str]:
         with open(self.path, "rb") as file:

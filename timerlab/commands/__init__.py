@@ -12,7 +12,7 @@ import re
 import click
 
 from timerlab.command import Command
-from timerlab.commands import io, look, script, time, travel  # noqa: F401  (each adds its verbs to the group)
+from timerlab.commands import cpu, io, look, memory, script, time, travel  # noqa: F401  (each adds its verbs to the group)
 from timerlab.commands.verb import Verb, Words, fail, group
 from timerlab.conditions import near
 from timerlab.errors import CommandError

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from timerlab.bus import WIDTHS
+from timerlab.bus import WIDTHS, check_access
 from timerlab.command import Entry, Instant, Result
 from timerlab.commands.verb import PortType, ValueType, verb
-from timerlab.devices.words import read_words, wrote_words
+from timerlab.devices.words import Seen, read_words, wrote_words
+from timerlab.errors import GuestFault
 from timerlab.machine import Machine
 from timerlab.text import hexa
 
@@ -23,8 +26,36 @@ def port_text(port: int) -> str:
     return f"{port:02x}h"
 
 
+class Access(Instant):
+    """One access to the machine: what a program, a script and the prompt have in common."""
+
+    def check(self, machine: Machine) -> None:
+        """ValueError where an argument is out of range."""
+
+    @abstractmethod
+    def apply(self, machine: Machine) -> int | None:
+        """Carry it out; the value that it gives, or None. GuestFault where hardware faults."""
+
+    @abstractmethod
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        """What it did: `before` is all that could be seen then."""
+
+    def run(self, session: Session) -> Result:
+        machine = session.machine
+        before = machine.peeks()
+        try:
+            value = self.apply(machine)
+        except GuestFault as fault:
+            return Result(text=str(fault), fault=fault.name)
+        return Result(value, self.words(machine, value, before))
+
+    def redo(self, machine: Machine, entry: Entry, until: int) -> None:
+        with suppress(GuestFault):
+            self.apply(machine)
+
+
 @dataclass(frozen=True, slots=True)
-class Out(Instant):
+class Out(Access):
     """A write of `width` bits to a port."""
 
     port: int
@@ -34,18 +65,18 @@ class Out(Instant):
     def text(self) -> str:
         return f"out{WIDTHS[self.width]} {port_text(self.port)} {self.value:0{self.width // 4}x}h"
 
-    def run(self, session: Session) -> Result:
-        machine = session.machine
-        before = machine.peeks()
-        machine.write(self.port, self.value, self.width)
-        return Result(text=wrote_words(machine, self.port, self.value, self.width, before, machine.peeks()))
+    def check(self, machine: Machine) -> None:
+        check_access(self.port, self.width, self.value)
 
-    def redo(self, machine: Machine, entry: Entry, until: int) -> None:
+    def apply(self, machine: Machine) -> None:
         machine.write(self.port, self.value, self.width)
+
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        return wrote_words(machine, self.port, self.value, self.width, before, machine.peeks())
 
 
 @dataclass(frozen=True, slots=True)
-class In(Instant):
+class In(Access):
     """A read of `width` bits from a port."""
 
     port: int
@@ -54,30 +85,30 @@ class In(Instant):
     def text(self) -> str:
         return f"in{WIDTHS[self.width]} {port_text(self.port)}"
 
-    def run(self, session: Session) -> Result:
-        machine = session.machine
-        before = machine.peeks()
-        value = machine.read(self.port, self.width)
-        words = read_words(machine, self.port, value, self.width, before)
-        return Result(value, f"{hexa(value, self.width // 4)}  {words}".rstrip())
+    def check(self, machine: Machine) -> None:
+        check_access(self.port, self.width)
 
-    def redo(self, machine: Machine, entry: Entry, until: int) -> None:
-        machine.read(self.port, self.width)
+    def apply(self, machine: Machine) -> int:
+        return machine.read(self.port, self.width)
+
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        assert value is not None
+        words = read_words(machine, self.port, value, self.width, before)
+        return f"{hexa(value, self.width // 4)}  {words}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
-class Reset(Instant):
+class Reset(Access):
     """A hardware reset."""
 
     def text(self) -> str:
         return "reset"
 
-    def run(self, session: Session) -> Result:
-        session.machine.reset()
-        return Result(text="all chips at power-on; time, log and edge counts go on")
-
-    def redo(self, machine: Machine, entry: Entry, until: int) -> None:
+    def apply(self, machine: Machine) -> None:
         machine.reset()
+
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        return "all chips at power-on; time, log and edge counts go on"
 
 
 @verb("outb PORT VALUE", examples=("outb 43h 36h", "outb pit.ch0 a9h"), completes=("port", "value"))

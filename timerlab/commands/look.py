@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from timerlab.command import Command, Result
-from timerlab.commands.io import In, Out
+from timerlab.commands.io import Access, Reset
 from timerlab.commands.time import View
 from timerlab.commands.verb import Verb, Words, fail, group, verb
 from timerlab.conditions import near, shown
-from timerlab.devices.board import LINES
 from timerlab.errors import CommandError
-from timerlab.explain import explain_name, explain_read, explain_value, explain_write
 from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.regs import Reg
 from timerlab.text import count, hexa
@@ -72,19 +70,27 @@ class Explain(View):
         return f"explain {self.words}"
 
     def run(self, session: Session) -> Result:
+        # it explains commands, and so stands above them
+        from timerlab.explain import explain_access, explain_name, explain_value
+
         machine = session.machine
         match self.action:
-            case Out(port, value, width):
-                lines = explain_write(machine, port, value, width)
-            case In(port, width):
-                lines = explain_read(machine, port, width)
+            case Access():
+                lines = explain_access(machine, self.action)
             case None if self.reg is not None:
                 lines = explain_value(self.reg, self.value)
             case _:
                 found = explain_name(machine, self.words) or explain_verb(self.words)
                 if found is None:
                     board = machine.board
-                    names = [*board.regs.by_name, *board.abouts, *LINES, *QUIRKS, *PROFILES, *group.commands]
+                    names = [
+                        *board.regs.by_name,
+                        *board.abouts,
+                        *board.line_abouts,
+                        *QUIRKS,
+                        *PROFILES,
+                        *group.commands,
+                    ]
                     guess = near(self.words, names)
                     hint = f"  Did you mean {guess} ?" if guess else ""
                     raise CommandError(
@@ -154,7 +160,7 @@ def explain(words: Words, what: tuple[Token, ...]) -> Explain:
     said = " ".join(what)
     if len(what) > 1 and what[0].lower() in group.commands:
         action = parse_tokens(list(what), words)
-        if isinstance(action, (Out, In)):
+        if isinstance(action, Access) and not isinstance(action, Reset):
             return Explain(said, action)
         return Explain(str(what[0].lower()), column=what[0].column)
     if len(what) >= 2 and what[1] == "as":
@@ -179,6 +185,17 @@ def _value_as(words: Words, what: tuple[Token, ...], said: str) -> Explain:
     if not 0 <= value < 1 << reg.width:
         fail(f"{what[0]} does not fit the {reg.width} bits of {reg.name}", what[0])
     return Explain(said, None, reg, value)
+
+
+@verb("inspect NAME", examples=("inspect rtc.b", "inspect port61"), completes=("register",))
+@click.argument("name", type=click.UNPROCESSED)
+@click.pass_obj
+def inspect(words: Words, name: str) -> Explain:
+    """Show a register bit by bit: on the screen as the inspector, where a bit can be turned.
+
+    NAME is a register, or a value that one holds.
+    """
+    return Explain(str(name), column=column_of(name))
 
 
 @verb("help [TOPIC]", examples=("help", "help outb", "help quirks"), completes=("topic",))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
-from timerlab.bus import PORTS
+from timerlab.bus import ADDRESS_BITS, MEMORY_WIDTHS, PORTS
 from timerlab.command import Command
 from timerlab.conditions import Vocabulary, near
 from timerlab.errors import CommandError
@@ -23,6 +23,9 @@ class Words(Vocabulary):
 
     regs: RegTable = field(default_factory=lambda: RegTable(()))
     end: int = 1
+    vcpus: int = 1
+    bases: tuple[int, ...] = ()
+    """Where the local APIC's page of vCPU 0 is."""
 
 
 def fail(message: str, token: str, suggestion: str | None = None) -> NoReturn:
@@ -108,11 +111,17 @@ class PortType(click.ParamType[int]):
 
 
 class ValueType(click.ParamType[int]):
-    """A value to write, that fits so many bits."""
+    """A value to write, that fits so many bits; a `signed` one may be negative, and stands for its two's complement."""
 
-    def __init__(self, bits: int) -> None:
+    WIDER: ClassVar = {
+        8: (("outw", 16), ("outl", 32)),
+        16: (("outl", 32),),
+    }
+
+    def __init__(self, bits: int, signed: bool = False) -> None:
         self.bits = bits
-        self.name = {8: "value", 16: "word", 32: "long"}[bits]
+        self.signed = signed
+        self.name = {8: "value", 16: "word", 32: "long", 64: "value"}[bits]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The value."""
@@ -124,19 +133,139 @@ class ValueType(click.ParamType[int]):
             guess = _as_hex(value)
             fail(f"{error}.  Did you mean {guess} ?" if guess else str(error), value, guess)
         top = (1 << self.bits) - 1
+        if self.signed and -(1 << self.bits - 1) <= number < 0:
+            return number & top
         if not 0 <= number <= top:
-            self._too_wide(value, number, top, ctx.params.get("port") if ctx else None)
+            self._too_wide(value, number, top, ctx.params if ctx else {})
         return number
 
-    def _too_wide(self, value: str, number: int, top: int, port: int | None) -> NoReturn:
-        what = {8: "a byte", 16: "a word", 32: "a long"}[self.bits]
+    def _too_wide(self, value: str, number: int, top: int, given: Mapping[str, Any]) -> NoReturn:
+        what = {8: "a byte", 16: "a word", 32: "a long", 64: "64 bits"}[self.bits]
         if number < 0:
             fail(f"{value} is negative, and {what} is {0:0{self.bits // 4}X}h–{top:X}h", value)
-        wider = "outw" if number < 1 << 16 else "outl" if number < 1 << 32 else None
         low = f"{number & top:x}h"
-        place = "" if port is None else f" {port:02x}h {value}"
-        hint = f"  Did you mean {low}, or {wider}{place} ?" if wider else f"  Did you mean {low} ?"
+        wider = self._wider(number, given, value)
+        hint = f"  Did you mean {low}, or {wider} ?" if wider else f"  Did you mean {low} ?"
         fail(f"{number:X}h does not fit {what}, {0:0{self.bits // 4}X}h–{top:X}h.{hint}", value, low)
+
+    def _wider(self, number: int, given: Mapping[str, Any], value: str) -> str | None:
+        """The verb that writes so many bits, with its place."""
+        if "address" in given:
+            fits = [(f"write{letter}", width) for width, letter in MEMORY_WIDTHS.items() if width > self.bits]
+            place = f" {given['address']:08x}h {value}"
+        else:
+            fits = list(self.WIDER.get(self.bits, ()))
+            place = "" if given.get("port") is None else f" {given['port']:02x}h {value}"
+        return next((verb + place for verb, width in fits if number < 1 << width), None)
+
+
+class NumberOrName(click.ParamType[int]):
+    """A number in a range, or the name of a register that stands for one."""
+
+    what = "number"
+    top = 0
+
+    def names(self, words: Words) -> dict[str, int]:
+        """What each name stands for."""
+        return {}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        if isinstance(value, int):
+            return value
+        words: Words = ctx.obj if ctx else Words({}, (), ())
+        names = self.names(words)
+        if value.lower() in names:
+            return names[value.lower()]
+        try:
+            number = parse_number(value)
+        except ValueError:
+            guess = near(value, list(names)) if not value[:1].isdigit() else _as_hex(value)
+            hint = f"  Did you mean {guess} ?" if guess else ""
+            some = ", ".join(list(names)[:3])
+            fail(f"{value} is no {self.what}: a number or {some}, ...{hint}", value, guess)
+        if not 0 <= number <= self.top:
+            fail(f"{value} is no {self.what}, 0–{self.top:X}h", value)
+        return number
+
+
+class AddressType(NumberOrName):
+    """A physical address, or the name of a register that lives at one."""
+
+    name = "address"
+    what = "address"
+    top = (1 << ADDRESS_BITS) - 1
+
+    def names(self, words: Words) -> dict[str, int]:
+        """Registers in memory, and those of the local APIC."""
+        found = {reg.name: reg.address for reg in words.regs if reg.space == "mem"}
+        if words.bases:
+            found |= {reg.name: words.bases[0] + reg.address for reg in words.regs if reg.space == "lapic"}
+        return found
+
+
+class MsrType(NumberOrName):
+    """The number of a model-specific register, or its name."""
+
+    name = "msr"
+    what = "MSR"
+    top = (1 << 32) - 1
+
+    def names(self, words: Words) -> dict[str, int]:
+        """The MSRs, and the local APIC's registers, which are MSRs in x2APIC mode."""
+        found = {reg.name: reg.address for reg in words.regs if reg.space == "msr"}
+        return found | {reg.name: 0x800 + reg.address // 16 for reg in words.regs if reg.space == "lapic"}
+
+
+class CmosType(NumberOrName):
+    """An index of CMOS RAM."""
+
+    name = "place"
+    what = "CMOS index"
+    top = 0x7F
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The index, of RAM."""
+        index = super().convert(value, param, ctx)
+        if index < 0x0E:
+            fail(f"{value} is no RAM: 0Eh–7Fh", value)
+        return index
+
+    def names(self, words: Words) -> dict[str, int]:
+        """Registers behind the index."""
+        return {reg.name: reg.address for reg in words.regs if reg.space == "cmos"}
+
+
+class LineType(click.ParamType[int]):
+    """An interrupt line: `5` or `irq.5`, `20` or `pin.20`."""
+
+    name = "line"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Its number."""
+        if isinstance(value, int):
+            return value
+        digits = value.lower().removeprefix("irq.").removeprefix("pin.").removeprefix("irq")
+        if not (digits.isascii() and digits.isdigit()) or int(digits[:4]) > 23 or int(digits) == 2:
+            fail(f"{value} is no line: 0, 1, 3 to 15 are ISA lines, 16 to 23 I/O APIC pins", value)
+        return int(digits)
+
+
+class VcpuType(click.ParamType[int]):
+    """A vCPU: `v1`."""
+
+    name = "vcpu"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Its number."""
+        if isinstance(value, int):
+            return value
+        count = ctx.obj.vcpus if ctx else 1
+        digits = value.lower().removeprefix("v")
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 4 and int(digits) < count):
+            there = "v0" if count == 1 else f"v0 to v{count - 1}"
+            fail(f"{value} is no vCPU: {there}", value)
+        return int(digits)
 
 
 def _as_hex(value: str) -> str | None:

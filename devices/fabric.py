@@ -1,0 +1,410 @@
+"""The interrupt fabric: from a source's edge through the controllers to the vCPU that takes it, and back by its end.
+
+irq.0 ... irq.15 --+--> 8259 pair -- INTR --+--> LINT0 of vCPU 0
+                   |                        +--> I/O APIC pin 0
+                   +--> I/O APIC pins (IRQ 0 at pin 2) --+
+HPET routes, pin.16 ... pin.23 -----------------> pins --+--> messages --> local APICs
+HPET FSB writes, IPIs -----------------------------------+
+local APIC timers ----------------------------------------> their own local APIC
+
+Sources: Intel 8259A; Intel 82093AA; Intel SDM 3A, Advanced Programmable Interrupt Controller; ACPI specification,
+Interrupt Source Overrides (IRQ 0 is GSI 2); MultiProcessor Specification 1.4, 3.6.2 (virtual wire and PIC mode). A
+message is delivered in the nanosecond in which it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from timerlab.devices.hpet import Hpet
+from timerlab.devices.ioapic import IoApic
+from timerlab.devices.lapic import Lapic
+from timerlab.devices.pic import Pic
+from timerlab.devices.source import Source
+from timerlab.devices.vcpu import Served, Vcpu
+from timerlab.guest import Guest
+from timerlab.interrupt import Delivery, Message, Outcome
+from timerlab.regs import Peek
+
+NEW, MERGED, HELD, LOST = Outcome.NEW, Outcome.MERGED, Outcome.HELD, Outcome.LOST
+
+IRQS = tuple(irq for irq in range(16) if irq != 2)
+"""The ISA lines; IRQ 2 is the cascade."""
+
+PINS = tuple(range(16, 24))
+"""The I/O APIC's pins that are no ISA lines."""
+
+
+def pin_of(irq: int) -> int:
+    """The I/O APIC pin of an ISA line: its own number, but for IRQ 0, which is GSI 2."""
+    return irq or 2
+
+
+class Fabric:
+    """Controllers, vCPUs and the wires between them. `look` is a bit for each vCPU that may have something to take."""
+
+    def __init__(
+        self,
+        pic: Pic,
+        make_ioapic: Callable[[Callable[[Message], Outcome]], IoApic],
+        make_lapic: Callable[[int, Callable[[Message, int, int], Outcome], Callable[[int], None]], Lapic],
+        vcpus: Sequence[Vcpu],
+        hpet: Hpet,
+        timers: int,
+        guest: Guest,
+        withdraw: bool,
+    ) -> None:
+        self.pic = pic
+        self._withdraw = withdraw
+        self.vcpus = tuple(vcpus)
+        self.hpet = hpet
+        self.guest = guest
+        self.all = (1 << len(self.vcpus)) - 1
+        self.look = 0
+        self.ioapic = make_ioapic(self.send)
+        self.lapics = tuple(make_lapic(vcpu.index, self.send_from, self.ioapic.eoi) for vcpu in self.vcpus)
+        self.sources: list[Source] = []
+        self.by_name: dict[str, Source] = {}
+        self._int = False
+        self._high = [0] * 24
+        """How many sources hold each I/O APIC pin up."""
+        self._held: list[int | None] = [None] * timers
+        """The pin that each HPET timer holds up."""
+        for irq in IRQS:
+            self._wire(f"irq.{irq}", irq, self._irq_rise, self._irq_fall)
+        for pin in PINS:
+            self._wire(f"pin.{pin}", pin, self._pin_rise, self._pin_fall)
+        for timer in range(timers):
+            self._wire(f"hpet.t{timer}.out", timer, self._hpet_rise, self._hpet_fall)
+        for vcpu in self.vcpus:
+            self._wire(f"lapic{vcpu.index}.timer", vcpu.index, self._timer_rise, lambda source: None)
+        self.peeks = self._abouts()
+        self.others = self._wire("ipi", 0, lambda source: None, lambda source: None)
+        """Interrupts that no wire asked for: IPIs, and what a program writes to FEExxxxxh."""
+
+    def _wire(self, name: str, index: int, rise: Callable[[Source], None], fall: Callable[[Source], None]) -> Source:
+        source = Source(name, len(self.sources), index, len(self.vcpus))
+        source.rise = lambda: rise(source)
+        source.fall = lambda: fall(source)
+        self.sources.append(source)
+        self.by_name[name] = source
+        return source
+
+    # -- from the sources to the controllers
+
+    def _irq_rise(self, source: Source) -> None:
+        source.level = 1
+        source.raised += 1
+        irq = source.index
+        held = self.pic.raise_line(irq)
+        sent = self._pin_up(irq or 2, source.name)
+        self._count(source, held, sent)
+        if self.pic.intr is not self._int:
+            self.follow_int()
+
+    def _irq_fall(self, source: Source) -> None:
+        source.level = 0
+        irq = source.index
+        self.pic.lower_line(irq)
+        self._pin_down(irq or 2)
+        if self.pic.intr is not self._int:
+            self.follow_int()
+        self._let_go()
+
+    def _pin_rise(self, source: Source) -> None:
+        source.level = 1
+        source.raised += 1
+        self._count(source, LOST, self._pin_up(source.index, source.name))
+
+    def _pin_fall(self, source: Source) -> None:
+        source.level = 0
+        self._pin_down(source.index)
+        self._let_go()
+
+    def _hpet_rise(self, source: Source) -> None:
+        """A timer that has its own route; with legacy replacement its edges come along IRQ 0 or IRQ 8."""
+        source.level = 1
+        route = self.hpet.route(source.index)
+        if route.kind == "pin":
+            source.raised += 1
+            self._held[source.index] = route.pin
+            self._count(source, LOST, self._pin_up(route.pin, source.name))
+        elif route.kind == "fsb":
+            source.raised += 1
+            self._count(source, LOST, self.post(route.address, route.data, source.name))
+
+    def _hpet_fall(self, source: Source) -> None:
+        source.level = 0
+        pin = self._held[source.index]
+        if pin is not None:
+            self._held[source.index] = None
+            self._pin_down(pin)
+            self._let_go()
+
+    def rewire_hpet(self) -> None:
+        """The HPET's routes were written: a timer whose line is up lets go of its old pin and pulls up its new one."""
+        for timer, held in enumerate(self._held):
+            source = self.by_name[f"hpet.t{timer}.out"]
+            route = self.hpet.route(timer)
+            pin = route.pin if source.level and route.kind == "pin" else None
+            if pin != held:
+                self._held[timer] = pin
+                if held is not None:
+                    self._pin_down(held)
+                if pin is not None:
+                    source.raised += 1
+                    self._count(source, LOST, self._pin_up(pin, source.name))
+                self._let_go()
+
+    def _timer_rise(self, source: Source) -> None:
+        source.raised += 1
+        self.look |= 1 << source.index
+        self._count(source, LOST, self.lapics[source.index].timer_expired())
+
+    def _pin_up(self, pin: int, name: str) -> Outcome:
+        """A source pulls a pin up; sources on one pin are wired-or."""
+        self._high[pin] += 1
+        return self.ioapic.raise_pin(pin, name) if self._high[pin] == 1 else MERGED
+
+    def _pin_down(self, pin: int) -> None:
+        if self._high[pin]:
+            self._high[pin] -= 1
+            if not self._high[pin]:
+                self.ioapic.lower_pin(pin)
+
+    @staticmethod
+    def _count(source: Source, held: Outcome, sent: Outcome) -> None:
+        """One request along two ways: it waits along one of them, met another one, or is lost."""
+        if held is NEW or sent is NEW or held is HELD or sent is HELD:
+            return
+        if held is MERGED or sent is MERGED:
+            source.coalesced += 1
+        else:
+            source.lost += 1
+
+    def follow_int(self) -> None:
+        """INTR of the 8259 pair has moved, or may have: LINT0 of vCPU 0 and pin 0 follow."""
+        level = self.pic.intr
+        if level is not self._int:
+            self._int = level
+            self.lapics[0].set_lint(0, int(level))
+            if level:
+                self.look |= 1
+                self.ioapic.raise_pin(0, "pic")
+            else:
+                self.ioapic.lower_pin(0)
+
+    def _let_go(self) -> None:
+        """A line fell: whoever serves it because it is a level may go on."""
+        for vcpu in self.vcpus:
+            if vcpu.state.served:
+                self.look |= 1 << vcpu.index
+
+    # -- messages
+
+    def post(self, address: int, data: int, source: str) -> Outcome:
+        """A write to FEExxxxxh, which is a message."""
+        return self.send(Message.msi(address, data, source))
+
+    def send(self, message: Message) -> Outcome:
+        """A message to the local APICs that it addresses."""
+        return self._deliver(message, [lapic for lapic in self.lapics if lapic.matches(message)])
+
+    def send_from(self, message: Message, sender: int, shorthand: int) -> Outcome:
+        """An IPI; shorthand 1 is self, 2 all, 3 all but self (SDM 3A, Interrupt Command Register)."""
+        if shorthand == 1:
+            targets = [self.lapics[sender]]
+        elif shorthand:
+            targets = [lapic for i, lapic in enumerate(self.lapics) if shorthand == 2 or i != sender]
+        else:
+            targets = [lapic for lapic in self.lapics if lapic.matches(message)]
+        outcome = self._deliver(message, targets)
+        self.others.raised += 1
+        self._count(self.others, LOST, outcome)
+        return outcome
+
+    def _deliver(self, message: Message, targets: list[Lapic]) -> Outcome:
+        if message.delivery == Delivery.LOWEST and len(targets) > 1:
+            targets = [min(targets, key=lambda lapic: (lapic.ppr, lapic.index))]
+        best = LOST
+        for lapic in targets:
+            outcome = lapic.receive(message)
+            if outcome is NEW:
+                self.look |= 1 << lapic.index
+            if outcome is NEW or (outcome is MERGED and best is LOST):
+                best = outcome
+        return best
+
+    # -- the vCPUs
+
+    def acknowledge(self, index: int) -> Served | None:
+        """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does."""
+        lapic, vcpu = self.lapics[index], self.vcpus[index].state
+        if lapic.extint or (index == 0 and self.pic.withdrawn and lapic.extint_path):
+            ack = self.pic.inta()
+            lapic.took_extint()
+            self.follow_int()
+            name = "pic" if ack.irq is None else f"irq.{ack.irq}"
+            served = Served("pic", ack.vector, name, ack.irq, ack.spurious)
+        else:
+            vector = lapic.pending()
+            if vector is None:
+                return None
+            served = Served("lapic", vector, lapic.source_of(vector))
+            lapic.take()
+        vcpu.last = served.vector
+        if served.spurious:
+            vcpu.spurious += 1
+        else:
+            source = self.by_name.get(served.source, self.others)
+            source.delivered[index] += 1
+            source.vcpu, source.way, source.vector = index, served.way, served.vector
+        return served
+
+    def waits(self, index: int) -> bool:
+        """Whether something waits to be taken by a vCPU."""
+        lapic = self.lapics[index]
+        return lapic.extint or lapic.pending() is not None
+
+    def next_end(self) -> int | None:
+        """When the next handler ends, under `latency`."""
+        ends = [vcpu.state.busy_until for vcpu in self.vcpus if vcpu.state.busy_until is not None]
+        return min(ends) if ends else None
+
+    def free(self, now: int) -> None:
+        """Let the vCPUs look whose handlers end now."""
+        for vcpu in self.vcpus:
+            until = vcpu.state.busy_until
+            if until is not None and until <= now:
+                self.look |= 1 << vcpu.index
+
+    def taken(self, index: int) -> int:
+        """How many interrupts a vCPU took."""
+        return sum(source.delivered[index] for source in self.sources) + self.vcpus[index].state.spurious
+
+    def end(self, index: int, served: Served, now: int) -> None:
+        """The end of a handler: EOI to where the interrupt came from. The 8259 wants none for a spurious IRQ 7."""
+        if served.way == "pic":
+            self.pic.eoi(served.irq, now, served.spurious)
+            self.follow_int()
+        else:
+            self.lapics[index].eoi()
+        self.look |= 1 << index
+
+    def asserted(self, index: int, served: Served) -> bool:
+        """Whether what asked for an interrupt is a level that is still up."""
+        source = self.by_name.get(served.source)
+        level = self._int if source is None else source.level
+        if not level:
+            return False
+        if served.way == "pic":
+            return served.irq is not None and self.pic.level_triggered(served.irq)
+        return bool(self.lapics[index].state.tmr >> served.vector & 1)
+
+    def react(self, now: int) -> None:
+        """What the guest does at `now`, on every vCPU that may have something to take."""
+        while self.look:
+            index = (self.look & -self.look).bit_length() - 1
+            self.look &= self.look - 1
+            if self.guest.kind == "ideal":
+                self._serve_at_once(index, now)
+            elif self.guest.kind == "latency":
+                self._serve_slowly(index, now)
+
+    def _release(self, index: int, now: int) -> None:
+        """End what was only kept in service because its level was up."""
+        vcpu = self.vcpus[index].state
+        while vcpu.served and not self.asserted(index, vcpu.served[-1]):
+            served, vcpu.served = vcpu.served[-1], vcpu.served[:-1]
+            self.end(index, served, now)
+
+    def _serve_at_once(self, index: int, now: int) -> None:
+        vcpu = self.vcpus[index].state
+        if vcpu.served:
+            self._release(index, now)
+        while vcpu.interrupts:
+            served = self.acknowledge(index)
+            if served is None:
+                return
+            if self.asserted(index, served):
+                vcpu.served += (served,)
+            else:
+                self.end(index, served, now)
+
+    def _serve_slowly(self, index: int, now: int) -> None:
+        vcpu = self.vcpus[index].state
+        if vcpu.busy_until is not None:
+            if now < vcpu.busy_until:
+                return
+            vcpu.busy_until = None
+        if vcpu.served:
+            self._release(index, now)
+        if vcpu.interrupts:
+            served = self.acknowledge(index)
+            if served is not None:
+                vcpu.served += (served,)
+                vcpu.busy_until = now + self.guest.latency_ns
+
+    # -- looking
+
+    COUNTED: ClassVar = {
+        "delivered": "interrupts of {} that a vCPU took",
+        "coalesced": "requests of {} that met one that still waited, and became one with it",
+        "lost": "requests of {} that met a mask or reached nobody, and are forgotten",
+    }
+
+    def _abouts(self) -> dict[str, Peek]:
+        source = "timerlab, the interrupt fabric"
+        abouts = {
+            f"{one.name}.{what}": Peek(about.format(one.name), source)
+            for one in self.sources
+            for what, about in self.COUNTED.items()
+        }
+        for vcpu in self.vcpus:
+            abouts[f"vcpu{vcpu.index}.taken"] = Peek("interrupts taken since power-on, spurious ones included", source)
+        return abouts
+
+    def peek(self) -> dict[str, Any]:
+        """The counts, by name."""
+        seen: dict[str, Any] = {}
+        for source in self.sources:
+            if source is not self.others:
+                seen[source.name + ".delivered"] = sum(source.delivered)
+                seen[source.name + ".coalesced"] = source.coalesced
+                seen[source.name + ".lost"] = source.lost
+        for vcpu in self.vcpus:
+            seen[f"vcpu{vcpu.index}.taken"] = self.taken(vcpu.index)
+        return seen
+
+    # -- state
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """The counts and levels; chips and vCPUs have their own."""
+        return self._int, tuple(self._high), tuple(self._held), tuple(source.snapshot() for source in self.sources)
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Take back what `snapshot` gave."""
+        self._int, high, held, sources = state
+        self._high, self._held = list(high), list(held)
+        self.look = 0
+        for source, kept in zip(self.sources, sources, strict=True):
+            source.restore(kept)
+
+    def signature(self) -> tuple[Any, ...]:
+        """What decides about the fate of the next edge, but for the levels of the lines themselves: where each edge
+        leaves it as it was, all that follow meet the same fate.
+        """
+        return (
+            *[
+                (chip.irr & ~self._following(chip.level), chip.isr, chip.lowest)
+                for chip in (self.pic.master, self.pic.slave)
+            ],
+            tuple(self.ioapic.state.table),
+            *[(lapic.state.irr, lapic.state.isr, lapic.state.tmr) for lapic in self.lapics],
+            *[vcpu.state.served for vcpu in self.vcpus],
+        )
+
+    def _following(self, level: int) -> int:
+        """The request bits of an 8259 that follow their lines."""
+        return 0xFF if self._withdraw else level
