@@ -16,6 +16,7 @@ from timerlab.errors import CommandError
 from timerlab.views import keys, theme
 from timerlab.views.bar import Bar
 from timerlab.views.help import HelpPanel, HelpScreen, KeyRow, key_rows, own_help
+from timerlab.views.inspecting import Inspecting
 from timerlab.views.jump import JumpScreen
 from timerlab.views.layout import PANELS
 from timerlab.views.lesson_acts import LessonActs
@@ -37,7 +38,7 @@ def rates(pit_hz: Fraction) -> list[tuple[Fraction, str]]:
     return sorted([*decades, (1 / pit_hz, "rate 1pit/s")])
 
 
-class Acts(LessonActs, Base):
+class Acts(Inspecting, LessonActs, Base):
     """The actions of `TimerlabApp`."""
 
     @property
@@ -126,6 +127,8 @@ class Acts(LessonActs, Base):
         """Show a panel and focus it."""
         me = self.me
         if name in me.panels:
+            beside = me.view.inspecting and name in me.places() and name in ("inspector", me.view.shown)
+            me.view.inspecting = name == "inspector" or beside
             if name in PANELS:
                 me.view.shown = name
             if me.drawn is not None:
@@ -141,6 +144,8 @@ class Acts(LessonActs, Base):
         order = [*extra[:1], *PANELS] if "note" in extra else [*PANELS, *extra]
         if me.view.zoomed:
             order = list(PANELS)
+        if me.view.inspecting and me.view.shown in seen:
+            order = ["inspector", me.view.shown]
         here = me.focused_panel
         at = order.index(here.id or "") if here is not None and here.id in order else order.index(me.view.shown) - step
         self.action_show(order[(at + step) % len(order)])
@@ -156,7 +161,7 @@ class Acts(LessonActs, Base):
     def act_zoom(self) -> None:
         """This panel alone, and back."""
         self.me.view.zoomed = not self.me.view.zoomed
-        self.action_show(self.me.view.shown)
+        self.action_show(self.home)
 
     def act_jump(self) -> None:
         """A letter on every panel."""
@@ -203,9 +208,11 @@ class Acts(LessonActs, Base):
             me.player.stop()
         elif isinstance(panel, HelpPanel):
             if not panel.leave_search():
-                self.action_show(me.view.shown)
+                self.action_show(self.home)
         elif panel is not None and holds(panel):
             panel.action_leave()
+        elif me.view.inspecting:
+            self.close_inspector()
         elif me.view.zoomed:
             self.act_zoom()
         elif panel is None or panel.id not in PANELS:
@@ -229,12 +236,12 @@ class Acts(LessonActs, Base):
         composer = me.composer
         if composer.filtering is not None:
             composer.end_filter(keep=True)
-            self.action_show(me.view.shown)
+            self.action_show(self.home)
             return
         text = composer.line.value.strip()
         if not text:
-            self.action_show(me.view.shown)
-        elif me.issue(text):
+            self.action_show(self.home)
+        elif self.issue_with_prelude(text):
             composer.history.add(text)
             composer.line.set_line("")
             composer.popup.close()
@@ -268,9 +275,9 @@ class Acts(LessonActs, Base):
             self.act_out()
         elif me.composer.filtering is not None:
             me.composer.end_filter(keep=False)
-            self.action_show(me.view.shown)
+            self.action_show(self.home)
         elif not me.composer.close():
-            self.action_show(me.view.shown)
+            self.action_show(self.home)
 
     # the screen
 
@@ -373,6 +380,8 @@ class Acts(LessonActs, Base):
         me = self.me
         verb, _, rest = text.partition(" ")
         rest = rest.strip()
+        if verb == "inspect":
+            return self.inspect_typed(text)
         if verb not in ("quit", "help", "load"):
             return None
         error = me.runner.session.decode(text).error

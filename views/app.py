@@ -31,10 +31,11 @@ from timerlab.views.acts import Acts
 from timerlab.views.composer import Composer
 from timerlab.views.decoding import result_spans
 from timerlab.views.frame import Camera, Frame
-from timerlab.views.help import HelpPanel, key_rows, own_help
-from timerlab.views.hints import Hints, panel_hints
+from timerlab.views.help import HelpPanel
+from timerlab.views.hints import Hints
 from timerlab.views.history import History
-from timerlab.views.layout import PANELS, Board, View, plan, shape
+from timerlab.views.inspector import InspectorPanel
+from timerlab.views.layout import PANELS, Board, View, plan
 from timerlab.views.log import LogPanel
 from timerlab.views.palette import Everything
 from timerlab.views.panel import Panel
@@ -43,6 +44,7 @@ from timerlab.views.player import NotePanel, Player, Strip
 from timerlab.views.port61 import Port61Panel
 from timerlab.views.rows import numbers
 from timerlab.views.runner import Runner
+from timerlab.views.showing import Showing
 from timerlab.views.signals import mend_continue
 from timerlab.views.tabs import Tab, Tabs
 from timerlab.views.topbar import TopBar, status_of
@@ -92,7 +94,7 @@ class MainScreen(Screen[None]):
         return self.board
 
 
-class TimerlabApp(Acts, App[int]):
+class TimerlabApp(Showing, Acts, App[int]):
     """timerlab on a terminal."""
 
     TITLE = "timerlab"
@@ -125,6 +127,7 @@ class TimerlabApp(Acts, App[int]):
         self.panels: dict[str, Panel] = {name: kind(id=name) for name, kind in CLASSES.items()}
         self.panels["note"] = NotePanel(id="note")
         self.panels["aside"] = HelpPanel(id="aside")
+        self.panels["inspector"] = InspectorPanel(id="inspector")
         self.topbar, self.tabrow = TopBar(id="topbar", ground="panel"), Tabs(id="tabs")
         self.strip, self.hintrow = Strip(id="strip", ground="panel"), Hints(id="hints")
         self.drawn: Frame | None = None
@@ -242,40 +245,6 @@ class TimerlabApp(Acts, App[int]):
             self.topbar.show(status_of(frame, busy, notice))
         self.show_rows(frame)
         composer.refresh()
-
-    def show_rows(self, frame: Frame) -> None:
-        """Draw the tab row or the lesson's strip, and the key row."""
-        seen = self.places()
-        focus = self.focused_panel
-        if "tabs" in seen:
-            at = "pit" if self.view.shown == "port61" else self.view.shown
-            marked = {name for name, kind in CLASSES.items() if kind.is_marked(frame)}
-            self.tabrow.show(self.tabs, at, seen, marked)
-        if self.player is not None and "strip" in seen:
-            self.strip.show(self.player)
-        busy = bool(self.runner.busy)
-        wide = shape(self.base.size.width, self.base.size.height) != "small"
-        if self.composer.typing:
-            self.hintrow.show(self.composer.hints(busy))
-        elif focus is not None and focus.HINTS and not (busy or frame.past or self.player is not None):
-            self.hintrow.show([*focus.HINTS, ("?", "all keys" if wide else "keys")])
-        else:
-            lesson = self.player is not None and not self.player.lesson.finished
-            plays = frame.running or (self.player is not None and self.player.playing)
-            self.hintrow.show(panel_hints(wide, plays, frame.past, busy, lesson))
-        if "aside" in seen and focus is not self.panels["aside"]:
-            self.fill_aside(focus)
-
-    def fill_aside(self, focus: Panel | None) -> None:
-        """The free cell of a large screen: help of the focused panel, or of the verb being typed."""
-        aside: Any = self.panels["aside"]
-        verb = self.composer.verb if self.composer.typing else ""
-        if verb:
-            aside.tell(verb, (), self.help_markdown(verb))
-        else:
-            name = focus.NAME if focus is not None else ""
-            own, words = own_help(focus)
-            aside.tell(name, key_rows(own, self.player is not None), words)
 
     @property
     def focused_panel(self) -> Panel | None:
@@ -409,7 +378,7 @@ class TimerlabApp(Acts, App[int]):
 
     @on(Panel.Inspect)
     def _inspected(self, event: Panel.Inspect) -> None:
-        if event.name:
+        if event.name and not self.inspect(event.name):
             self.issue(f"explain {event.name}")
 
     @on(Panel.Hinted)

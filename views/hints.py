@@ -50,6 +50,11 @@ def panel_hints(wide: bool, running: bool, past: bool, busy: bool, lesson: bool)
     ]
 
 
+def own_hints(hints: Sequence[Hint], wide: bool) -> list[Hint]:
+    """A panel's own hints, and the way to help behind them where there is room."""
+    return [*hints, _help(wide)] if len(hints) < MOST else list(hints)
+
+
 def _help(wide: bool) -> Hint:
     return hint("help", "all keys" if wide else "keys")
 
@@ -102,6 +107,10 @@ class Hints(Bar):
         for key, words in fitting(self.hints, self.size.width):
             end = at + len(key) + len(words) + 1
             if at <= event.x < end:
+                own = getattr(self.screen.focused, "HINT_ACTIONS", {})
+                if key in own and self.screen.focused is not None:
+                    await self.screen.focused.run_action(own[key])
+                    return
                 for action in BY_NAME.values():
                     if action.sign == key and typing == (action.place == "prompt"):
                         await self.run_action(f"app.act('{action.name}')")

@@ -42,6 +42,8 @@ class View:
     """A lesson's strip stands where the tabs were."""
     note: bool = False
     """The lesson's text is shown."""
+    inspecting: bool = False
+    """The register inspector is open: over the body, and beside `shown` on a large screen."""
     aside: bool = True
     """The free cell of a large screen holds the help of the focused panel."""
     mistake: bool = False
@@ -69,7 +71,9 @@ def plan(width: int, height: int, view: View) -> dict[str, Region]:
     body = Region(1, top, width - 2, height - top - foot)
     if body.height <= 0 or body.width <= 0:
         return parts
-    if view.zoomed:
+    if view.inspecting:
+        parts.update(_inspecting(body, view, kind))
+    elif view.zoomed:
         parts[view.shown] = body
     elif kind == "large":
         parts.update(_large(body, view))
@@ -168,6 +172,21 @@ def _large(body: Region, view: View) -> dict[str, Region]:
         parts["waves"] = Region(lower.x, lower.y, 2 * column + 3, lower.height)
     else:
         parts["waves"] = Region(lower.x, lower.y, 2 * column + 3, lower.height)
+    return parts
+
+
+def _inspecting(body: Region, view: View, kind: Shape) -> dict[str, Region]:
+    """The inspector; on a large screen the panel it came from keeps a column."""
+    if kind != "large" or view.zoomed:
+        return {"inspector": body}
+    column = 78 if body.width >= 3 * 78 + 6 else 64
+    left, right = _columns(body, 2 * column + 3, 3)
+    if view.shown not in ("pit", "port61"):
+        return {"inspector": left, view.shown: right}
+    parts = {"inspector": left}
+    parts["pit"], below = _cut(right, PIT_ROWS)
+    parts["port61"], rest = _cut(below, PORT_ROWS + 1)
+    parts["log"] = rest
     return parts
 
 

@@ -1,4 +1,4 @@
-"""The command palette: every action of the key table, every panel, the themes and the verbs."""
+"""The command palette: every action of the key table, every panel, lesson and register, the themes and the verbs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from timerlab.index import presets
+from timerlab.views.inspecting import register_names
 from timerlab.views.keys import actions
 
 
@@ -26,6 +27,8 @@ class Everything(Provider):
             rows.append((f"theme {theme.partition('-')[2]}", "colours of the screen", partial(app.set_theme, theme)))
         for preset in presets():
             rows.append((f"lesson {preset.name}", preset.title, partial(app.issue, f"load {preset.name}")))
+        for name, title in register_names(app.runner.session):
+            rows.append((f"inspect {name}", title, partial(app.issue, f"inspect {name}")))
         rows.append(("signs", "ASCII alone, for poor fonts, and back", app.toggle_ascii))
         for verb, words in app.verbs():
             rows.append((f"{verb} …", words, partial(app.begin_typing, f"{verb} ")))

@@ -128,11 +128,20 @@ class Panel(Widget, can_focus=True):
 
     # what the app calls
 
+    def owns_hints(self, special: bool) -> bool:
+        """Whether its own hints are shown; `special`: the past or a lesson has hints of its own."""
+        return bool(self.HINTS) and not special
+
     @classmethod
     def is_marked(cls, frame: Frame) -> bool:
         """Whether one of its values carries a mark; a hidden panel's tab then shows it."""
         topics = tuple(cls.TOPIC.split())
         return bool(topics) and any(name.startswith(topics) for name in frame.marks)
+
+    @classmethod
+    def owns(cls, name: str) -> bool:
+        """Whether a value or a register of this name is one of its topics."""
+        return bool(cls.TOPIC) and f"{name}.".startswith(tuple(cls.TOPIC.split()))
 
     def see(self, frame: Frame) -> None:
         """Draw a frame; nothing happens for the frame that is drawn already."""

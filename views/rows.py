@@ -36,7 +36,9 @@ ASCII = str.maketrans(
         **dict(zip("►║◄↑↓×●•·–─━", '>"<^vx*+.--=', strict=True)),
         **dict(zip("▲◊›░♪▌■□│┃−→", "^o>#~|#.||->", strict=True)),
         **dict(zip("┴┬┳┷╳┄╌▐…÷", "++++x--|.:", strict=True)),
+        **dict.fromkeys("┌┐└┘", "+"),
         "µ": "u",
+        "←": "<",
     }
 )
 """The sign that stands for each sign of the design where fonts are poor; squares are drawn in their own ASCII form."""
