@@ -66,9 +66,13 @@ class Fabric:
         self.lapics = tuple(make_lapic(vcpu.index, self.send_from, self.ioapic.eoi) for vcpu in self.vcpus)
         self.sources: list[Source] = []
         self.by_name: dict[str, Source] = {}
+        self._latency = guest.latency_ns
+        self._serve = {"ideal": self._serve_at_once, "latency": self._serve_slowly}.get(guest.kind)
         self._int = False
         self._high = [0] * 24
         """How many sources hold each I/O APIC pin up."""
+        self.ends: dict[int, int] = {}
+        """When the handler of each vCPU that runs one ends, under `latency`: what the vCPUs' `busy_until` say."""
         self._held: list[int | None] = [None] * timers
         """The pin that each HPET timer holds up."""
         for irq in IRQS:
@@ -226,7 +230,8 @@ class Fabric:
 
     def _deliver(self, message: Message, targets: list[Lapic]) -> Outcome:
         if message.delivery == Delivery.LOWEST and len(targets) > 1:
-            targets = [min(targets, key=lambda lapic: (lapic.ppr, lapic.index))]
+            ready = [lapic for lapic in targets if lapic.software_enabled] or targets
+            targets = [min(ready, key=lambda lapic: (lapic.ppr, lapic.index))]
         best = LOST
         for lapic in targets:
             outcome = lapic.receive(message)
@@ -240,11 +245,18 @@ class Fabric:
 
     def acknowledge(self, index: int) -> Served | None:
         """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does."""
-        lapic, vcpu = self.lapics[index], self.vcpus[index].state
-        if lapic.extint or (index == 0 and self.pic.withdrawn and lapic.extint_path):
-            ack = self.pic.inta()
+        lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
+        # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
+        asked = lapic.state.extint or (index == 0 and (self._int or pic.withdrawn))
+        if asked and (lapic.extint or (pic.withdrawn and lapic.extint_path)):
+            ack = pic.inta()
             lapic.took_extint()
-            self.follow_int()
+            if pic.intr is not self._int:
+                self.follow_int()
+            elif self._int:
+                # INTR fell and rose again in between: pin 0 has another edge
+                self.ioapic.lower_pin(0)
+                self.ioapic.raise_pin(0, "pic")
             name = "pic" if ack.irq is None else f"irq.{ack.irq}"
             served = Served("pic", ack.vector, name, ack.irq, ack.spurious)
         else:
@@ -267,17 +279,19 @@ class Fabric:
         lapic = self.lapics[index]
         return lapic.extint or lapic.pending() is not None
 
-    def next_end(self) -> int | None:
-        """When the next handler ends, under `latency`."""
-        ends = [vcpu.state.busy_until for vcpu in self.vcpus if vcpu.state.busy_until is not None]
-        return min(ends) if ends else None
+    def occupy(self, index: int, until: int | None) -> None:
+        """The handler of a vCPU runs until some moment, or (None) runs no more."""
+        self.vcpus[index].state.busy_until = until
+        if until is None:
+            self.ends.pop(index, None)
+        else:
+            self.ends[index] = until
 
     def free(self, now: int) -> None:
         """Let the vCPUs look whose handlers end now."""
-        for vcpu in self.vcpus:
-            until = vcpu.state.busy_until
-            if until is not None and until <= now:
-                self.look |= 1 << vcpu.index
+        for index, until in self.ends.items():
+            if until <= now:
+                self.look |= 1 << index
 
     def taken(self, index: int) -> int:
         """How many interrupts a vCPU took."""
@@ -287,7 +301,8 @@ class Fabric:
         """The end of a handler: EOI to where the interrupt came from. The 8259 wants none for a spurious IRQ 7."""
         if served.way == "pic":
             self.pic.eoi(served.irq, now, served.spurious)
-            self.follow_int()
+            if self.pic.intr is not self._int:
+                self.follow_int()
         else:
             self.lapics[index].eoi()
         self.look |= 1 << index
@@ -304,13 +319,14 @@ class Fabric:
 
     def react(self, now: int) -> None:
         """What the guest does at `now`, on every vCPU that may have something to take."""
+        serve = self._serve
+        if serve is None:
+            self.look = 0
+            return
         while self.look:
             index = (self.look & -self.look).bit_length() - 1
             self.look &= self.look - 1
-            if self.guest.kind == "ideal":
-                self._serve_at_once(index, now)
-            elif self.guest.kind == "latency":
-                self._serve_slowly(index, now)
+            serve(index, now)
 
     def _release(self, index: int, now: int) -> None:
         """End what was only kept in service because its level was up."""
@@ -337,14 +353,14 @@ class Fabric:
         if vcpu.busy_until is not None:
             if now < vcpu.busy_until:
                 return
-            vcpu.busy_until = None
+            self.occupy(index, None)
         if vcpu.served:
             self._release(index, now)
         if vcpu.interrupts:
             served = self.acknowledge(index)
             if served is not None:
                 vcpu.served += (served,)
-                vcpu.busy_until = now + self.guest.latency_ns
+                self.occupy(index, now + self._latency)
 
     # -- looking
 
@@ -388,6 +404,8 @@ class Fabric:
         self._int, high, held, sources = state
         self._high, self._held = list(high), list(held)
         self.look = 0
+        busy = {vcpu.index: vcpu.state.busy_until for vcpu in self.vcpus}
+        self.ends = {index: until for index, until in busy.items() if until is not None}
         for source, kept in zip(self.sources, sources, strict=True):
             source.restore(kept)
 

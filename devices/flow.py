@@ -142,14 +142,18 @@ class Flow:
         slow, reacts = fabric.guest.kind == "latency", fabric.guest.reacts
         patience = PATIENCE if sum(run.train.count for run in runs) > FEW else 0
         signature: Any = None
+        ends = fabric.ends
         heap = self._heap(runs)
         while True:
             now = heap[0][0] if heap else None
             if slow:
-                done = fabric.next_end()
+                done = min(ends.values()) if ends else None
                 if done is not None and done <= to and (now is None or done < now):
                     fabric.free(done)
                     fabric.react(done)
+                    if patience and self._leap_served(runs, done, to):
+                        heap = self._heap(runs)
+                        patience = PATIENCE if sum(run.left for run in runs) > FEW else 0
                     continue
             if now is None:
                 return
@@ -170,15 +174,18 @@ class Flow:
                     heappop(heap)
                 else:
                     heapreplace(heap, (step[0], order, number, step[1], run, edges))
-            if slow:
+            if ends:
                 fabric.free(now)
             if fabric.look:
                 fabric.react(now)
             if reacts and rising:
-                self._notice(rising, slow)
-                if self.stepped >= BUDGET:
-                    self._give_up(runs, now)
-                    return
+                if not self.contended:
+                    self._notice(rising, slow)
+                else:
+                    self.stepped += len(rising)
+                    if self.stepped >= BUDGET:
+                        self._give_up(runs, now)
+                        return
             if patience:
                 patience -= 1
                 for run in rising:
@@ -237,12 +244,7 @@ class Flow:
             run.source.add(pulses, run.change)
             return bool(pulses)
         vcpu = run.source.vcpu
-        others = [
-            other
-            for other in runs
-            if other is not run and other.left and (other.left <= 2 * KEPT or other.source.vcpu == vcpu)
-        ]
-        barrier = min((other.next_ns for other in others), default=to + 1)
+        barrier = self._barrier(run, runs, vcpu, to)
         state = self.fabric.vcpus[vcpu].state if vcpu >= 0 else None
         if run.change[1]:
             blocked = state is None or (state.busy_until is None and not state.interrupts)
@@ -256,9 +258,33 @@ class Flow:
         if latency <= period * clock.den // clock.num:
             pulses = run.skip(barrier - 1)
             run.source.add(pulses, run.change)
-            state.busy_until = run.train.ns(run.at - 1) + latency
+            self.fabric.occupy(vcpu, run.train.ns(run.at - 1) + latency)
             return bool(pulses)
         return self._leap_behind(run, now, barrier, latency, vcpu)
+
+    def _leap_served(self, runs: list[Run], now: int, to: int) -> bool:
+        """The same where a handler has just ended and the vCPU took the request that waited meanwhile."""
+        latency, leapt = self.fabric.guest.latency_ns, False
+        for vcpu, until in list(self.fabric.ends.items()):
+            served = self.fabric.vcpus[vcpu].state.served
+            if self.contended or until != now + latency or len(served) != 1 or self.fabric.waits(vcpu):
+                continue
+            for run in runs:
+                clock, period = run.train.clock, run.train.hold + run.train.rest
+                behind = latency * clock.num >= period * clock.den
+                if run.source.name == served[0].source and run.left > 2 * KEPT and behind:
+                    leapt |= self._leap_behind(run, now, self._barrier(run, runs, vcpu, to), latency, vcpu)
+        return leapt
+
+    @staticmethod
+    def _barrier(run: Run, runs: list[Run], vcpu: int, to: int) -> int:
+        """How far a source may leap: to the next edge of one that is nearly over, or asks the same vCPU."""
+        others = [
+            other.next_ns
+            for other in runs
+            if other is not run and other.left and (other.left <= 2 * KEPT or other.source.vcpu == vcpu)
+        ]
+        return min(others, default=to + 1)
 
     def _leap_behind(self, run: Run, now: int, barrier: int, latency: int, vcpu: int) -> bool:
         """A source that asks more often than it is served: one delivery every `latency`, always with another request
@@ -276,7 +302,7 @@ class Flow:
                 source.raised += done // 2
                 source.delivered[vcpu] += served
                 source.coalesced += done // 2 - served
-                self.fabric.vcpus[vcpu].state.busy_until = then + latency
+                self.fabric.occupy(vcpu, then + latency)
                 return True
         return False
 
@@ -293,12 +319,11 @@ class Flow:
             times = asked.get(source.name, 0)
             if times < 2:
                 asked[source.name] = times + 1
-                if not self.contended and sum(count == 2 for count in asked.values()) > 1:
+                if sum(count == 2 for count in asked.values()) > 1:
                     self.contended = True
                     for one in self.fabric.sources:
                         one.base = one.counts()
-        if self.contended:
-            self.stepped += len(rising)
+                    return
 
     def _give_up(self, runs: list[Run], now: int) -> None:
         """From now on the counts go on in the proportion of the edges that were handled one by one."""
@@ -335,7 +360,7 @@ class Flow:
             source.restore(counts)
         for vcpu in self.fabric.vcpus:
             if vcpu.state.busy_until is not None:
-                vcpu.state.busy_until = now
+                self.fabric.occupy(vcpu.index, now)
 
     # -- state
 

@@ -106,7 +106,7 @@ class Turn:
 
     def now(self, machine: Machine) -> bool:
         """Whether that edge is now."""
-        return machine.edge_before(self.line, machine.now + 1) == (machine.now, self.level)
+        return machine.turned(self.line, self.level)
 
     def next_try(self, machine: Machine, limit: int) -> int | None:
         """The next edge of the line."""

@@ -1,4 +1,4 @@
-"""What happened on the interrupt lines, as rows for a log; expanded only for the window that is asked for."""
+"""What happened on interrupt lines and timers, as rows for a log; expanded only for the window that is asked for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 from timerlab.machine import Machine
 
+ASKING = ("irq.", "pin.", "hpet.", "lapic")
+"""How the wires begin that ask for interrupts."""
+
 APART = 3
 """So many rises of one train in a window are told one by one; more become one event with a count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An edge on a line at `t_ns`, or `count` of them from there to `last_ns`; `value` is the level that it goes to."""
+    """An edge on a line at `t_ns`, or `count` of them from there to `last_ns`; `value` is the level that it goes to.
+
+    The kind `estimate`: from here on interrupts are counted in proportion, for several sources share a busy vCPU and
+    the budget of edges that are handled one by one is spent.
+    """
 
     t_ns: int
     source: str
@@ -25,8 +32,11 @@ class Event:
 def events(machine: Machine, lo: int, hi: int, limit: int) -> list[Event]:
     """The rises of the interrupt lines in `[lo, hi)`, in order; the last `limit` of them."""
     found: list[Event] = []
+    since = machine.board.flow.estimated_since
+    if since is not None and lo <= since < hi:
+        found.append(Event(since, "guest", "estimate", 0, 1, since))
     for name, line in machine.board.lines.items():
-        if not name.startswith("irq."):
+        if not name.startswith(ASKING):
             continue
         for train in line.ring:
             first, last = train.until(lo - 1), train.until(hi - 1)

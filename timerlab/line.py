@@ -244,9 +244,21 @@ def edge_after(trains: Iterable[Train], ns: int) -> tuple[int, int] | None:
 
 
 def edge_before(trains: list[Train], ns: int) -> tuple[int, int] | None:
-    """The last edge before `ns`, as (nanosecond, level), or None."""
+    """The last edge before `ns`, as (nanosecond, level), or None. A pulse without a width counts as its rise."""
     for train in reversed(trains):
         index = train.until(ns - 1)
         if index:
-            return train.ns(index - 1), train.level ^ ((index - 1) & 1)
+            at, level = train.ns(index - 1), train.level ^ ((index - 1) & 1)
+            if not level and index > 1 and train.ns(index - 2) == at:
+                return at, 1
+            return at, level
     return None
+
+
+def turns_at(trains: Iterable[Train], ns: int, level: int) -> bool:
+    """Whether one of the edges at `ns` goes to `level`."""
+    for train in trains:
+        first, last = train.until(ns - 1), train.until(ns)
+        if last > first + 1 or (last > first and train.level ^ (first & 1) == level):
+            return True
+    return False

@@ -19,7 +19,7 @@ from timerlab.devices.cpuid import Registers, cpuid
 from timerlab.devices.lapic import MSRS as LAPIC_MSRS
 from timerlab.devices.lapic import Lapic
 from timerlab.foresight import Foresight
-from timerlab.line import Train, Wave, edge_before, wave_of
+from timerlab.line import Train, Wave, edge_before, turns_at, wave_of
 from timerlab.quirks import resolve
 
 APIC_PAGE = 0x1000
@@ -195,7 +195,7 @@ class Machine(Foresight):
         if not state.served:
             return None
         served, state.served = state.served[-1], state.served[:-1]
-        state.busy_until = None
+        self.board.fabric.occupy(vcpu, None)
         self.board.fabric.end(vcpu, served, self.now)
         self._accessed()
         return served.vector
@@ -236,6 +236,8 @@ class Machine(Foresight):
             device.reset(self.now)
         for joint in self.board.joints.values():
             joint.pull(0, self.now)
+        for vcpu in range(len(self.board.vcpus)):
+            self.board.fabric.occupy(vcpu, None)
         self._accessed()
 
     def check_vcpu(self, vcpu: int) -> None:
@@ -308,6 +310,10 @@ class Machine(Foresight):
     def edge_before(self, name: str, ns: int) -> tuple[int, int] | None:
         """(ns, level) of the last remembered edge before `ns`."""
         return edge_before(self.history(name)[1], min(ns, self.now + 1))
+
+    def turned(self, name: str, level: int) -> bool:
+        """Whether a wire has an edge to `level` at this very nanosecond."""
+        return turns_at(self.history(name)[1], self.now, level)
 
     def remember(self, trains: int) -> None:
         """Let every wire keep so many trains."""

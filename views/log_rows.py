@@ -23,7 +23,7 @@ EVENTS = 6
 Place = tuple[int, int]
 """A row of the log: the entry's place in it, and which of its rows."""
 
-_CAUSES = {"irq.0": "PIT ch 0"}
+_CAUSES = {"irq.0": "PIT ch 0", "irq.8": "RTC", "irq.9": "ACPI timer"}
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,9 @@ def _halves(text: str, role: str) -> Row:
 
 def _event(event: Event) -> Row:
     """An edge, or many: `IRQ0 ↑ PIT ch 0`, `IRQ0 ↑ 11 347 times until 12.345 271 087`."""
+    if event.kind == "estimate":
+        words = "from here on interrupts are counted in proportion: too many share one vCPU"
+        return (("guest ", "label"), (words, "attention"))
     name = label(event.source).removesuffix(" req")
     arrow = {"rise": "↑", "fall": "↓"}.get(event.kind, event.kind)
     spans: list[Span] = [(name + " ", "label"), (arrow + " ", "text")]

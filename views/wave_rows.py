@@ -20,7 +20,16 @@ from timerlab.views.tone import note_name
 
 __all__ = ["Plan", "View", "fitting", "head_rows", "label", "pitch", "plan_for", "rows", "shown_lines", "window"]
 
-_LABELS = {"refresh": "REF", "speaker": "speaker", "port61.gate2": "GATE2", "port61.spkr": "SPKR"}
+_LABELS = {
+    "refresh": "REF",
+    "speaker": "speaker",
+    "port61.gate2": "GATE2",
+    "port61.spkr": "SPKR",
+    "rtc.irq": "RTC IRQ",
+    "rtc.uip": "UIP",
+    "rtc.sqw": "SQW",
+    "acpi.sci": "SCI",
+}
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,12 @@ def label(name: str) -> str:
         return "OUT" + tail[2]
     if head == "irq":
         return f"IRQ{tail} req" if tail.isdigit() else name
+    if head == "hpet":
+        return f"HPET T{tail[1:].partition('.')[0]}"
+    if head.startswith("lapic"):
+        return f"v{head[5:]} timer"
+    if head == "pin":
+        return f"pin {tail}"
     return name.rpartition(".")[2] if len(name) > 9 else name
 
 

@@ -14,7 +14,7 @@ from timerlab.conditions import Condition, Turn, parse_condition, unknown
 from timerlab.errors import CommandError
 from timerlab.text import count, duration, moment, plural
 from timerlab.tokens import Token
-from timerlab.units import Span, parse_rate, parse_time
+from timerlab.units import LONGEST_NS, Span, parse_rate, parse_time
 
 DEFAULT_LIMIT = Span(1_000_000_000)
 
@@ -58,7 +58,7 @@ class Step(Instant):
         machine = session.machine
         if self.line is None:
             event = machine.next_event()
-            if event is None:
+            if event is None or event[0] > machine.now + LONGEST_NS:
                 return Result(text="no event ahead: nothing counts to an edge")
             at, name = event
         else:
@@ -68,7 +68,7 @@ class Step(Instant):
             at, name = edge[0], self.line
         start = machine.now
         machine.advance(at)
-        arrow = "↑" if machine.peek(name + ".level") else "↓"
+        arrow = "↑" if machine.turned(name, 1) else "↓"
         return Result(at, f"{name} {arrow} after {duration(at - start)}")
 
 
