@@ -87,6 +87,14 @@ def test_every_expectation_is_met(name):
 
 
 @every_preset
+def test_no_wait_for_a_moment_ends_before_it(name):
+    """`until at TIME` waits for a second at most unless told otherwise, and `expect at TIME` is met later as well."""
+    lesson = played(name)
+    waits = [(step.text, result) for step, result in zip(lesson.steps, lesson.results, strict=True) if result]
+    assert not [text for text, result in waits if text.startswith("until at ") and result.value is None]
+
+
+@every_preset
 def test_every_expectation_is_met_on_the_screen_too(name):
     """There `run TIME` returns at once and time passes while one reads: so it stands last before a note."""
     lesson = Lesson.open(name)
