@@ -19,7 +19,7 @@ From the IRQ lines on, see `fabric`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -267,16 +267,24 @@ class Board:
 
     def _rewire(self, now: int) -> None:
         """The HPET's routing was written: who drives IRQ 0 and IRQ 8, and which pins (HPET 1.0a, LEG_RT_CNF)."""
-        legacy = self.hpet.legacy
-        for irq, chip, timer in self._legacy_ways:
-            self.joints[irq].connect(timer if legacy else chip, now)
+        for irq, driver in self._drivers():
+            self.joints[irq].connect(driver, now)
         self.fabric.rewire_hpet()
+
+    def _drivers(self) -> Iterator[tuple[int, Line | None]]:
+        """Who drives IRQ 0 and IRQ 8: the chip, or the HPET timer that replaces it; nobody where that timer sends FSB
+        messages instead.
+        """
+        for timer, (irq, chip, out) in enumerate(self._legacy_ways):
+            if not self.hpet.legacy:
+                yield irq, chip
+            else:
+                yield irq, None if self.hpet.route(timer).kind == "fsb" else out
 
     def reconnect(self) -> None:
         """After a restored state: the wires of IRQ 0 and IRQ 8 lie where the HPET's state has them."""
-        legacy = self.hpet.legacy
-        for irq, chip, timer in self._legacy_ways:
-            self.joints[irq].driver = timer if legacy else chip
+        for irq, driver in self._drivers():
+            self.joints[irq].driver = driver
 
     # -- what others ask of it
 

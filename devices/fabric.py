@@ -21,8 +21,9 @@ from timerlab.devices.hpet import Hpet
 from timerlab.devices.ioapic import IoApic
 from timerlab.devices.lapic import Lapic
 from timerlab.devices.pic import Pic
+from timerlab.devices.reaction import Reaction
 from timerlab.devices.source import Source
-from timerlab.devices.vcpu import Served, Vcpu
+from timerlab.devices.vcpu import Vcpu
 from timerlab.guest import Guest
 from timerlab.interrupt import Delivery, Message, Outcome
 from timerlab.regs import Peek
@@ -41,7 +42,7 @@ def pin_of(irq: int) -> int:
     return irq or 2
 
 
-class Fabric:
+class Fabric(Reaction):
     """Controllers, vCPUs and the wires between them. `look` is a bit for each vCPU that may have something to take."""
 
     def __init__(
@@ -167,12 +168,14 @@ class Fabric:
         self._count(source, LOST, self.lapics[source.index].timer_expired())
 
     def _pin_up(self, pin: int, name: str) -> Outcome:
-        """A source pulls a pin up; sources on one pin are wired-or."""
+        """A source pulls a pin up; sources on one pin are wired-or. Beyond the last pin there is nothing."""
+        if pin >= len(self._high):
+            return LOST
         self._high[pin] += 1
         return self.ioapic.raise_pin(pin, name) if self._high[pin] == 1 else MERGED
 
     def _pin_down(self, pin: int) -> None:
-        if self._high[pin]:
+        if pin < len(self._high) and self._high[pin]:
             self._high[pin] -= 1
             if not self._high[pin]:
                 self.ioapic.lower_pin(pin)
@@ -241,130 +244,10 @@ class Fabric:
                 best = outcome
         return best
 
-    # -- the vCPUs
-
-    def acknowledge(self, index: int) -> Served | None:
-        """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does."""
-        lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
-        # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
-        asked = lapic.state.extint or (index == 0 and (self._int or pic.withdrawn))
-        if asked and (lapic.extint or (pic.withdrawn and lapic.extint_path)):
-            ack = pic.inta()
-            lapic.took_extint()
-            if pic.intr is not self._int:
-                self.follow_int()
-            elif self._int:
-                # INTR fell and rose again in between: pin 0 has another edge
-                self.ioapic.lower_pin(0)
-                self.ioapic.raise_pin(0, "pic")
-            name = "pic" if ack.irq is None else f"irq.{ack.irq}"
-            served = Served("pic", ack.vector, name, ack.irq, ack.spurious)
-        else:
-            vector = lapic.pending()
-            if vector is None:
-                return None
-            served = Served("lapic", vector, lapic.source_of(vector))
-            lapic.take()
-        vcpu.last = served.vector
-        if served.spurious:
-            vcpu.spurious += 1
-        else:
-            source = self.by_name.get(served.source, self.others)
-            source.delivered[index] += 1
-            source.vcpu, source.way, source.vector = index, served.way, served.vector
-        return served
-
-    def waits(self, index: int) -> bool:
-        """Whether something waits to be taken by a vCPU."""
-        lapic = self.lapics[index]
-        return lapic.extint or lapic.pending() is not None
-
-    def occupy(self, index: int, until: int | None) -> None:
-        """The handler of a vCPU runs until some moment, or (None) runs no more."""
-        self.vcpus[index].state.busy_until = until
-        if until is None:
-            self.ends.pop(index, None)
-        else:
-            self.ends[index] = until
-
-    def free(self, now: int) -> None:
-        """Let the vCPUs look whose handlers end now."""
-        for index, until in self.ends.items():
-            if until <= now:
-                self.look |= 1 << index
-
-    def taken(self, index: int) -> int:
-        """How many interrupts a vCPU took."""
-        return sum(source.delivered[index] for source in self.sources) + self.vcpus[index].state.spurious
-
-    def end(self, index: int, served: Served, now: int) -> None:
-        """The end of a handler: EOI to where the interrupt came from. The 8259 wants none for a spurious IRQ 7."""
-        if served.way == "pic":
-            self.pic.eoi(served.irq, now, served.spurious)
-            if self.pic.intr is not self._int:
-                self.follow_int()
-        else:
-            self.lapics[index].eoi()
-        self.look |= 1 << index
-
-    def asserted(self, index: int, served: Served) -> bool:
-        """Whether what asked for an interrupt is a level that is still up."""
-        source = self.by_name.get(served.source)
-        level = self._int if source is None else source.level
-        if not level:
-            return False
-        if served.way == "pic":
-            return served.irq is not None and self.pic.level_triggered(served.irq)
-        return bool(self.lapics[index].state.tmr >> served.vector & 1)
-
-    def react(self, now: int) -> None:
-        """What the guest does at `now`, on every vCPU that may have something to take."""
-        serve = self._serve
-        if serve is None:
-            self.look = 0
-            return
-        while self.look:
-            index = (self.look & -self.look).bit_length() - 1
-            self.look &= self.look - 1
-            serve(index, now)
-
-    def _release(self, index: int, now: int) -> None:
-        """End what was only kept in service because its level was up."""
-        vcpu = self.vcpus[index].state
-        while vcpu.served and not self.asserted(index, vcpu.served[-1]):
-            served, vcpu.served = vcpu.served[-1], vcpu.served[:-1]
-            self.end(index, served, now)
-
-    def _serve_at_once(self, index: int, now: int) -> None:
-        vcpu = self.vcpus[index].state
-        if vcpu.served:
-            self._release(index, now)
-        while vcpu.interrupts:
-            served = self.acknowledge(index)
-            if served is None:
-                return
-            if self.asserted(index, served):
-                vcpu.served += (served,)
-            else:
-                self.end(index, served, now)
-
-    def _serve_slowly(self, index: int, now: int) -> None:
-        vcpu = self.vcpus[index].state
-        if vcpu.busy_until is not None:
-            if now < vcpu.busy_until:
-                return
-            self.occupy(index, None)
-        if vcpu.served:
-            self._release(index, now)
-        if vcpu.interrupts:
-            served = self.acknowledge(index)
-            if served is not None:
-                vcpu.served += (served,)
-                self.occupy(index, now + self._latency)
-
     # -- looking
 
     COUNTED: ClassVar = {
+        "raised": "requests of {} that set out, rises of its line while it is wired",
         "delivered": "interrupts of {} that a vCPU took",
         "coalesced": "requests of {} that met one that still waited, and became one with it",
         "lost": "requests of {} that met a mask or reached nobody, and are forgotten",
@@ -386,6 +269,7 @@ class Fabric:
         seen: dict[str, Any] = {}
         for source in self.sources:
             if source is not self.others:
+                seen[source.name + ".raised"] = source.raised
                 seen[source.name + ".delivered"] = sum(source.delivered)
                 seen[source.name + ".coalesced"] = source.coalesced
                 seen[source.name + ".lost"] = source.lost

@@ -111,7 +111,7 @@ class Flow:
 
     def visible(self, now: int) -> None:
         """The guest, or who plays it, does something: estimates end, and the budget begins anew."""
-        if self.served or self.estimated_since is not None:
+        if self.served or self.contended:
             self.served.clear()
             self.stepped = 0
             self.contended = False
@@ -140,8 +140,9 @@ class Flow:
     def _go(self, runs: list[Run], to: int) -> None:
         fabric = self.fabric
         slow, reacts = fabric.guest.kind == "latency", fabric.guest.reacts
-        patience = PATIENCE if sum(run.train.count for run in runs) > FEW else 0
+        patience, long = self._hope(runs)
         signature: Any = None
+        fates: dict[int, Any] = {}
         ends = fabric.ends
         heap = self._heap(runs)
         while True:
@@ -153,7 +154,7 @@ class Flow:
                     fabric.react(done)
                     if patience and self._leap_served(runs, done, to):
                         heap = self._heap(runs)
-                        patience = PATIENCE if sum(run.left for run in runs) > FEW else 0
+                        patience, long = self._hope(runs)
                     continue
             if now is None:
                 return
@@ -178,30 +179,43 @@ class Flow:
                 fabric.free(now)
             if fabric.look:
                 fabric.react(now)
-            if reacts and rising:
-                if not self.contended:
-                    self._notice(rising, slow)
-                else:
-                    self.stepped += len(rising)
-                    if self.stepped >= BUDGET:
-                        self._give_up(runs, now)
-                        return
+            if self.contended:
+                self.stepped += len(rising)
+                if self.stepped >= BUDGET:
+                    self._give_up(runs, now)
+                    return
+            elif reacts and rising:
+                self._notice(rising, slow)
             if patience:
                 patience -= 1
+                if not patience and not self.contended and sum(run.left for run in runs) > BUDGET:
+                    # no rule is known for what these sources do to each other
+                    self._contend()
                 for run in rising:
                     run.change = tuple(a - b for a, b in zip(run.source.counts(), run.change, strict=True))
                 if slow:
                     leapt = self._leap_slow(rising, runs, now, to)
                 else:
                     found = fabric.signature()
-                    if found != signature:
+                    if len(long) == 1:
+                        # one source alone may have two fates in turn, as a level that is taken and let go has
+                        if fates.setdefault(level, found) != found:
+                            fates[level] = found
+                            long[0].steady = 0
+                    elif found != signature:
                         signature = found
-                        for run in runs:
+                        for run in long:
                             run.steady = 0
-                    leapt = self._leap_steady(runs, to)
+                    leapt = self._leap_steady(long, runs, to)
                 if leapt:
                     heap = self._heap(runs)
-                    patience = PATIENCE if sum(run.left for run in runs) > FEW else 0
+                    patience, long = self._hope(runs)
+
+    @staticmethod
+    def _hope(runs: list[Run]) -> tuple[int, list[Run]]:
+        """For how many edges a leap is looked for, and the trains that are long enough to leap along."""
+        long = [run for run in runs if run.left > 2 * KEPT]
+        return PATIENCE if sum(run.left for run in long) > FEW else 0, long
 
     @staticmethod
     def _heap(runs: list[Run]) -> list[Any]:
@@ -217,17 +231,16 @@ class Flow:
 
     # -- leaps
 
-    def _leap_steady(self, runs: list[Run], to: int) -> bool:
-        """Count the rest of each train at once, up to the next edge of one that is nearly over; whether it could."""
-        if self.contended:
+    def _leap_steady(self, long: list[Run], runs: list[Run], to: int) -> bool:
+        """Count the edges of steady trains at once, up to the next one of a train that is nearly over or not steady;
+        whether there were any.
+        """
+        if self.contended or not any(run.steady >= STEADY for run in long):
             return False
-        active = [run for run in runs if run.left]
-        long = [run for run in active if run.left > 2 * KEPT]
-        if not long or any(run.steady < STEADY for run in long):
-            return False
-        barrier = min((run.next_ns for run in active if run.left <= 2 * KEPT), default=to + 1)
+        ready = [run for run in long if run.steady >= STEADY and run.left > 2 * KEPT]
+        barrier = min((run.next_ns for run in runs if run.left and run not in ready), default=to + 1)
         leapt = False
-        for run in long:
+        for run in ready:
             pulses = run.skip(barrier - 1)
             if pulses:
                 run.source.add(pulses, run.change)
@@ -320,10 +333,14 @@ class Flow:
             if times < 2:
                 asked[source.name] = times + 1
                 if sum(count == 2 for count in asked.values()) > 1:
-                    self.contended = True
-                    for one in self.fabric.sources:
-                        one.base = one.counts()
+                    self._contend()
                     return
+
+    def _contend(self) -> None:
+        """From here on edges count towards the budget."""
+        self.contended = True
+        for source in self.fabric.sources:
+            source.base = source.counts()
 
     def _give_up(self, runs: list[Run], now: int) -> None:
         """From now on the counts go on in the proportion of the edges that were handled one by one."""

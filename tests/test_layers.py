@@ -48,6 +48,7 @@ ORDER = [
     {"timerlab.config"},
     {"timerlab.devices", *(f"timerlab.devices.{chip}" for chip in CHIPS)},
     {"timerlab.devices.source", "timerlab.devices.joint", "timerlab.devices.cpuid"},
+    {"timerlab.devices.reaction"},
     {"timerlab.devices.fabric"},
     {"timerlab.devices.flow"},
     {"timerlab.devices.board"},

@@ -27,10 +27,13 @@ def test_every_read_of_a_captured_boot_is_equal(boot):
             pass
     reads: dict[str, int] = {}
     for access in reader.trace.accesses:
-        reads[access.device] = reads.get(access.device, 0) + access.read
+        if access.device != OUTSIDE:
+            reads[access.device] = reads.get(access.device, 0) + access.read
     for device, counts in tally.devices.items():
         assert sum(counts.as_dict().values()) == reads[device]
-        if device in ("pit", "pcspk"):
+        assert counts.different == counts.unmodelled == 0
+        if device != "rtc":
+            # of the RTC, CMOS RAM is given where it is read before it was written
             assert counts.equal == reads[device]
     assert set(reads) == set(tally.devices)
 

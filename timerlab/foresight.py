@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from timerlab.machine import Machine
 
 
-class Foresight:
+class Foresight(ABC):
     """The part of a `Machine` that looks ahead. Nothing here changes anything."""
 
     board: Board
@@ -80,13 +81,13 @@ class Foresight:
                 edge = edge_after(self.ahead(horizon).history(name)[1], self.now)
         return edge if edge and edge[0] <= horizon else None
 
+    @abstractmethod
     def ahead(self, to: int) -> Machine:
         """A machine of the same state that went on to `to` by itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def peek(self, name: str) -> Any:
         """A value by name."""
-        raise NotImplementedError
 
     def reach_rises(self, name: str, rises: int) -> int | None:
         """The ns at which a wire will have risen `rises` times since power-on; None if never, or not known."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from timerlab.machine import Machine
 from timerlab.text import count, hexa
-from timerlab.trace import MEMORY_DEVICES, PORT_DEVICES, Access, Trace
+from timerlab.trace import INTA, MEMORY_DEVICES, OUTSIDE, PORT_DEVICES, Access, Trace
 
-MODELLED = PORT_DEVICES | MEMORY_DEVICES
+MODELLED = PORT_DEVICES | MEMORY_DEVICES | {OUTSIDE}
 """The device names of traces that this board has a model of."""
 
 KEPT = 100
@@ -73,7 +73,8 @@ class Feed:
         self.at = 0
         self.tally = Tally()
         for access in trace.accesses:
-            self.tally.of(access.device)
+            if access.device != OUTSIDE:
+                self.tally.of(access.device)
 
     @property
     def over(self) -> bool:
@@ -90,7 +91,6 @@ class Feed:
             t_ns = access.t_ns + offset
             if until is not None and t_ns > until:
                 break
-            signal(machine, self.trace, self.at, offset)
             self.at += 1
             if access.device in MODELLED:
                 machine.advance(t_ns)
@@ -118,16 +118,6 @@ class Feed:
             self.tally.differing.append((access, value))
 
 
-def signal(machine: Machine, trace: Trace, index: int, offset: int) -> None:
-    """What reached the 8259s from outside before an access."""
-    for one in trace.signals.get(index, ()):
-        machine.advance(one.t_ns + offset)
-        if one.irq < 0:
-            machine.inta_seen()
-        else:
-            machine.line_seen(one.irq, one.level)
-
-
 def give(machine: Machine, access: Access) -> bool:
     """Whether a read finds a byte of CMOS RAM that was never written, and which the trace therefore gives."""
     if access.device != "rtc" or not access.read or access.size != 8:
@@ -141,7 +131,13 @@ def give(machine: Machine, access: Access) -> bool:
 
 
 def carry_out(machine: Machine, access: Access) -> int:
-    """Do an access; what a read gives, 0 for a write."""
+    """Do an access, or what came from outside in its place; what a read gives, 0 for anything else."""
+    if access.device == OUTSIDE:
+        if access.address == INTA:
+            machine.inta_seen()
+        else:
+            machine.line_seen(access.address, access.value)
+        return 0
     if access.device in MEMORY_DEVICES:
         if access.read:
             return machine.load(access.address, access.size)
@@ -161,7 +157,6 @@ def redo(machine: Machine, trace: Trace, offset: int, start: int, end: int, unti
         access = trace.accesses[index]
         if access.t_ns + offset > until:
             return index
-        signal(machine, trace, index, offset)
         if access.device in MODELLED:
             machine.advance(access.t_ns + offset)
             give(machine, access)

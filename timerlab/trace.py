@@ -32,6 +32,12 @@ PORT_DEVICES = frozenset({"pit", "pcspk", "rtc", "rtc-index", "pic", "elcr", "ac
 MEMORY_DEVICES = frozenset({"hpet", "ioapic", "apic-msi"})
 """Those that have a model here and live in memory."""
 
+OUTSIDE = "outside"
+"""In the place of a device's name: the line `address` of a device that is no timer went to `value`, or the CPU ran its
+INTA (`address` is `INTA`). No access, but played in its place.
+"""
+INTA = -1
+
 _INTA = "pic_interrupt "
 _LINE = re.compile(r"pic_set_irq master ([01]) irq ([0-7]) level ([01])")
 TIMERS = (0, 2, 8, 9)
@@ -58,23 +64,14 @@ class Access(NamedTuple):
     line: int
 
 
-class Signal(NamedTuple):
-    """What reached the 8259 pair from outside: a line of a device that is no timer, or (`irq` -1) the CPU's INTA."""
-
-    t_ns: int
-    irq: int
-    level: int
-
-
 @dataclass(slots=True)
 class Trace:
-    """A trace in memory: its accesses in order, what happened outside before each of them, and the lines that were
-    passed over as bad (their number and what is wrong).
+    """A trace in memory: its accesses in order, among them what came to the 8259s from outside (`OUTSIDE`), and the
+    lines that were passed over as bad (their number and what is wrong).
     """
 
     name: str
     accesses: list[Access] = field(default_factory=list)
-    signals: dict[int, list[Signal]] = field(default_factory=dict)
     bad: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -147,7 +144,7 @@ class Reader:
                     if access is not None:
                         self.trace.accesses.append(access._replace(line=number))
                     elif "pic_" in text:
-                        self._signal(text, t_ns, levels)
+                        self._outside(text, t_ns, levels, number)
                     yield number
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 what = (
@@ -157,20 +154,18 @@ class Reader:
                 )
                 self._bad(number + 1, what, whole=True)
 
-    def _signal(self, text: str, t_ns: int, levels: list[int]) -> None:
+    def _outside(self, text: str, t_ns: int, levels: list[int], number: int) -> None:
         """Note what came to the 8259s from outside; a line that stays as it is says nothing."""
         if _INTA in text:
-            signal = Signal(t_ns, -1, 0)
-        else:
-            match = _LINE.search(text)
-            if match is None:
-                return
-            irq, level = int(match[2]) + (0 if match[1] == "1" else 8), int(match[3])
-            if irq in TIMERS or levels[irq] == level:
-                return
+            self.trace.accesses.append(Access(t_ns, False, INTA, 0, 8, OUTSIDE, number))
+            return
+        match = _LINE.search(text)
+        if match is None:
+            return
+        irq, level = int(match[2]) + (0 if match[1] == "1" else 8), int(match[3])
+        if irq not in TIMERS and levels[irq] != level:
             levels[irq] = level
-            signal = Signal(t_ns, irq, level)
-        self.trace.signals.setdefault(len(self.trace.accesses), []).append(signal)
+            self.trace.accesses.append(Access(t_ns, False, irq, level, 8, OUTSIDE, number))
 
     def _open(self) -> IO[str]:
         with open(self.path, "rb") as file:

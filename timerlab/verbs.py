@@ -6,6 +6,7 @@ argument out of range, with nothing changed; GuestFault where hardware faults.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from timerlab.command import Result
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from timerlab.machine import Machine
 
 
-class Verbs:
+class Verbs(ABC):
     """The part of a `Session` that programs call."""
 
     machine: Machine
     history: History
 
+    @abstractmethod
     def settle(self) -> None:
         """Stop what is at work."""
-        raise NotImplementedError
 
     def _access(self, action: Access) -> int | None:
         self.machine.check_vcpu(getattr(action, "vcpu", 0))

@@ -53,7 +53,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile("datasheet", "as the datasheets say, to the clock", MappingProxyType({})),
             Profile(
                 "qemu",
-                "QEMU 7.2 with its own models of the chips (TCG, not KVM's): deviations F1 to F47, L1 to L9",
+                "QEMU 7.2 with its own models of the chips (TCG, not KVM's): deviations F1 to F47, L1 to L6, L8, L9",
                 MappingProxyType(pit.QEMU | rtc.QEMU | interrupts.QEMU | hpet.QEMU),
                 pit_hz=Fraction(1_193_182),
                 pm_hz=Fraction(3_579_545),
