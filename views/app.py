@@ -36,19 +36,16 @@ from timerlab.views.hints import Hints
 from timerlab.views.history import History
 from timerlab.views.inspector import InspectorPanel
 from timerlab.views.layout import PANELS, Board, View, plan
-from timerlab.views.log import LogPanel
 from timerlab.views.palette import Everything
 from timerlab.views.panel import Panel
-from timerlab.views.pit import PitPanel
+from timerlab.views.panels import CLASSES
 from timerlab.views.player import NotePanel, Player, Strip
-from timerlab.views.port61 import Port61Panel
 from timerlab.views.rows import numbers
 from timerlab.views.runner import Runner
 from timerlab.views.showing import Showing
 from timerlab.views.signals import mend_continue
-from timerlab.views.tabs import Tab, Tabs
+from timerlab.views.tabs import Tab, Tabs, in_order
 from timerlab.views.topbar import TopBar, status_of
-from timerlab.views.waves import WavesPanel
 
 PUMP_HZ = 50
 BUDGET_NS = 4_000_000
@@ -59,9 +56,6 @@ FRAME_UNFOCUSED_NS = 100_000_000
 """The same while the terminal has not the focus."""
 
 WELCOME = "nothing yet: type a command, or press space to let time run"
-
-CLASSES: dict[str, type[Panel]] = {"pit": PitPanel, "port61": Port61Panel, "waves": WavesPanel, "log": LogPanel}
-"""The panels that exist, by widget id, in the order of `layout.PANELS`."""
 
 
 def collect_again() -> None:
@@ -135,7 +129,10 @@ class TimerlabApp(Showing, Acts, App[int]):
         self._drawn_at = 0
         self._heard = 0
         self._was_busy = ""
-        self.tabs: list[Tab] = [(kind.KEY, name, kind.TAB) for name, kind in CLASSES.items() if kind.KEY]
+        self._fitted: object = None
+        self._planned: tuple[int, ...] = ()
+        self._places: dict[str, Region] = {}
+        self.tabs: list[Tab] = in_order((kind.KEY, name, kind.TAB) for name, kind in CLASSES.items() if kind.KEY)
 
     # what it is made of
 
@@ -220,7 +217,10 @@ class TimerlabApp(Showing, Acts, App[int]):
 
     def places(self) -> dict[str, Region]:
         """The parts of the screen that are seen at its size, with their regions."""
-        return plan(self.base.size.width, self.base.size.height, self.view)
+        key = (*self.base.size, self.view.version)
+        if key != self._planned:
+            self._planned, self._places = key, plan(*self.base.size, self.view)
+        return self._places
 
     def show_frame(self) -> None:
         """Take a frame; draw what it changes. An unchanged one costs nothing."""
@@ -232,6 +232,9 @@ class TimerlabApp(Showing, Acts, App[int]):
             words = runner.progress or f"{busy} …"
             stop = (("   esc", "interactive"), (" stops it", "label"))
             composer.progress = (("► ", "interactive"), *numbers(words), *stop)
+        if frame.options is not self._fitted:
+            self._fitted = frame.options
+            self.fit_tables(frame.options)
         if frame is not self.drawn or busy or self._was_busy:
             self.drawn, self._was_busy = frame, busy
             seen = self.places()
@@ -343,6 +346,7 @@ class TimerlabApp(Showing, Acts, App[int]):
             self.view.shown = name
             self.relayout()
         if isinstance(event.widget, Panel):
+            self.leave_aside(event.widget)
             self.call_after_refresh(event.widget.draw)
         self.call_after_refresh(self.redraw)
 

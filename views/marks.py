@@ -6,7 +6,9 @@ gone. While running it ages by host time, about two seconds in all. A counter th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = ["FADE_NS", "SIGNS", "Marks", "strongest"]
 
@@ -16,10 +18,33 @@ SIGNS = ("●", "•", "·")
 FADE_NS = 700_000_000
 """Host ns that a mark stays at one size while running: three sizes are gone after 2.1 s."""
 
-# a PIT channel, then port 61h without the bits that toggle by themselves
-_STATE = frozenset(("mode", "rw", "bcd", "cr", "ol", "status", "rd", "wr", "null", "gate"))
-_STATE |= {"serr", "iochk", "nochk", "noserr", "spkr", "gate2"}
-_STEPPED = "out"
+ALWAYS, STEPPED, COUNTS = "always", "stepped", "counts"
+"""What a change of a value says: something happened; something did if time stood or went by a step; nothing."""
+
+_TIME = "seconds|minutes|hours|dow|date|month|year|century"
+_KINDS: tuple[tuple[str, str], ...] = (
+    (r"pit\.ch\d\.(mode|rw|bcd|cr|ol|status|rd|wr|null|gate)", ALWAYS),
+    (r"pit\.ch\d\.out", STEPPED),
+    (r"port61\.(serr|iochk|nochk|noserr|spkr|gate2)", ALWAYS),
+    (rf"rtc\.({_TIME}|[a-d]|index|nmi_mask|irqf|\w+_alarm)", ALWAYS),
+    (r"rtc\.uip", STEPPED),
+    (r"hpet\.(conf|sta|cnt|t\d+\.(conf|cmp|period|fsb|sts))", ALWAYS),
+    (r"acpi\.(pm1_sts|pm1_en|sci)", ALWAYS),
+    (r"pic\.\w+\.(irr|isr|intr)", STEPPED),
+    (r"pic\.(elcr\d|\w+\.(imr|base|lowest|init|aeoi|sfnm|smm|rotate|read|poll|level))", ALWAYS),
+    (r"ioapic\.(sel|id|rte\d+)", ALWAYS),
+    (r"ioapic\.pin\d+", STEPPED),
+    (r"lapic\d+\.(base|mode|id|ldr|dfr|svr|esr|tpr|icr_low|icr_high|lvt_\w+|tmict|tdcr|deadline|timer_mode)", ALWAYS),
+    (r"lapic\d+\.(nmis|smis|startups)", ALWAYS),
+    (r"lapic\d+\.(ppr|pending|extint|irr\w*|isr\w*|tmr\d*)", STEPPED),
+    (r"vcpu\d+\.(offset|adjust|aux|if|spurious)", ALWAYS),
+    (r"vcpu\d+\.(busy|serving|depth)", STEPPED),
+)
+"""What changes say, by the values' names; all other values count, or follow from these."""
+
+# values that move by themselves while another one says so: the mark is for what a write did
+_RTC_TIME = re.compile(rf"rtc\.({_TIME})")
+_COMPARATOR = re.compile(r"(hpet\.t\d+\.)cmp")
 
 Peeks = Mapping[str, int | str | None]
 
@@ -34,6 +59,27 @@ def strongest(marks: Mapping[str, str], *names: str) -> str:
     return SIGNS[best] if best < 3 else " "
 
 
+@lru_cache(65_536)
+def kind_of(name: str) -> str:
+    """What a change of the value says."""
+    return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, name)), COUNTS)
+
+
+def went_by_itself(name: str, last: Peeks, peeks: Peeks) -> bool:
+    """Whether a value that can be written only went on counting: the time after an update, UIP in register A, a main
+    counter that runs, a comparator after its match.
+    """
+    if name == "rtc.a":
+        before, after = last.get(name), peeks.get(name)
+        return isinstance(before, int) and isinstance(after, int) and before & 0x7F == after & 0x7F
+    if _RTC_TIME.fullmatch(name):
+        return last.get("rtc.updates") != peeks.get("rtc.updates")
+    if name == "hpet.cnt":
+        return bool(int(last.get("hpet.conf") or 0) & 1 or int(peeks.get("hpet.conf") or 0) & 1)
+    timer = _COMPARATOR.fullmatch(name)
+    return timer is not None and last.get(timer[1] + "matches") != peeks.get(timer[1] + "matches")
+
+
 class Marks:
     """The marks of one session; `watch` takes each new picture of its values."""
 
@@ -44,12 +90,6 @@ class Marks:
         self._ages: dict[str, int] = {}
         self._fade_at: dict[str, int] = {}
         self._signs: dict[str, str] = {}
-
-    @staticmethod
-    def counts(name: str) -> bool:
-        """Whether the value moves by itself, so that its change says nothing: `pit.ch0.ce`, `refresh.level`."""
-        tail = name.rpartition(".")[2]
-        return tail not in _STATE and not (tail == _STEPPED and name.startswith("pit."))
 
     def due(self, host_ns: int, running: bool) -> bool:
         """Whether a mark would fade now although no value changed."""
@@ -77,9 +117,10 @@ class Marks:
         last, stepped = self._last, not running and not self._ran
         if last is not None and peeks is not last:
             for name, value in peeks.items():
-                if last.get(name, value) == value or self.counts(name):
+                if last.get(name, value) == value:
                     continue
-                if name.endswith(".out") and not stepped:
+                kind = kind_of(name)
+                if kind == COUNTS or (kind == STEPPED and not stepped) or went_by_itself(name, last, peeks):
                     continue
                 self._ages[name] = 0
                 if running:

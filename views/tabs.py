@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from textual import events
 
@@ -10,6 +10,11 @@ from timerlab.views.bar import Bar, Spans
 
 Tab = tuple[str, str, str]
 """A panel's key, widget id and name."""
+
+
+def in_order(tabs: Iterable[Tab]) -> list[Tab]:
+    """Tabs as their keys lie on a keyboard: 1 to 9, 0, then letters as they come."""
+    return sorted(tabs, key=lambda tab: "1234567890".find(tab[0]) % 11)
 
 
 def spans(tabs: Sequence[Tab], width: int, focus: str, shown: Collection[str], marked: Collection[str]) -> Spans:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -99,50 +98,6 @@ def test_the_last_hint_is_never_dropped(width: int) -> None:
     assert len(hints.panel_hints(True, False, False, False, False)) <= hints.MOST
 
 
-# the layout
-
-
-@pytest.mark.parametrize("size", [*SIZES, (100, 30), (140, 30), (160, 50), (240, 70), (300, 100)])
-@pytest.mark.parametrize("lesson", [False, True])
-def test_parts_stand_inside_the_screen_and_never_on_each_other(size: tuple[int, int], lesson: bool) -> None:
-    view = layout.View(lesson=lesson, note=lesson)
-    for view.shown in layout.PANELS:
-        parts = layout.plan(*size, view)
-        parts.pop("line")  # it lies on the prompt
-        for name, region in parts.items():
-            assert region.x >= 0 and region.right <= size[0], name
-            assert region.y >= 0 and region.bottom <= size[1], name
-        for (one, a), (other, b) in itertools.combinations(parts.items(), 2):
-            assert not a.overlaps(b), (size, one, other)
-
-
-def test_the_three_sizes_of_the_design() -> None:
-    small = layout.plan(80, 24, layout.View())
-    assert small["pit"][:] == (1, 2, 78, 14) and small["port61"][:] == (1, 17, 78, 3)
-    medium = layout.plan(120, 40, layout.View())
-    assert medium["pit"][:] == (1, 2, 58, 14) and medium["port61"][:] == (1, 17, 58, 3)
-    assert medium["waves"].x == 61 and medium["waves"].width == 58 and medium["log"].width == 118
-    large = layout.plan(200, 60, layout.View())
-    assert large["pit"][:] == (1, 2, 64, 14) and large["port61"][:] == (1, 17, 64, 4)
-    assert large["waves"].width == 131 and large["log"].x == 135 and large["log"].width == 64
-    assert "tabs" not in large
-    assert [large[name].y for name in ("prompt", "decoding", "hints")] == [56, 58, 59]
-
-
-def test_typing_moves_no_panel() -> None:
-    still = layout.plan(80, 24, layout.View())
-    typing = layout.plan(80, 24, layout.View(mistake=True, decoded=2))
-    assert all(typing[name] == still[name] for name in ("pit", "port61", "tabs", "topbar", "hints"))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (5, 3), (20, 5), (80, 6), (79, 7), (40, 10), (500, 2), (2, 500)])
-def test_no_size_is_too_small(size: tuple[int, int]) -> None:
-    for lesson in (False, True):
-        for zoomed in (False, True):
-            parts = layout.plan(*size, layout.View(lesson=lesson, note=lesson, zoomed=zoomed, mistake=True, decoded=2))
-            assert "prompt" in parts or size[0] < 3
-
-
 # time
 
 
@@ -214,7 +169,10 @@ async def test_a_long_search_is_live_and_esc_stops_it(screen: Opener) -> None:
 @pytest.mark.parametrize("size", SIZES)
 async def test_keys_of_panels_focus_them(screen: Opener, size: tuple[int, int]) -> None:
     async with screen(size) as (app, pilot, _):
-        for key, name in (("w", "waves"), ("l", "log"), ("1", "pit")):
+        for name, kind in (*CLASSES.items(), ("pit", CLASSES["pit"])):
+            key = kind.KEY
+            if not key:
+                continue
             await pilot.press(key)
             await pilot.pause()
             assert app.focused_panel is app.panels[name]
@@ -224,14 +182,41 @@ async def test_keys_of_panels_focus_them(screen: Opener, size: tuple[int, int]) 
 async def test_tab_goes_round(screen: Opener) -> None:
     async with screen((120, 40)) as (app, pilot, _):
         seen = []
-        for _ in range(4):
+        for _ in layout.PANELS:
             seen.append(app.focused_panel.id)
+            assert seen[-1] in app.places()
             await pilot.press("tab")
             await pilot.pause()
-        assert seen == ["pit", "port61", "waves", "log"]
+        assert tuple(seen) == layout.PANELS and app.focused_panel.id == "pit"
         await pilot.press("shift+tab")
         await pilot.pause()
         assert app.focused_panel.id == "log"
+
+
+@pytest.mark.parametrize(
+    ("size", "vcpus", "profile", "guest"),
+    [((80, 24), 4, "qemu", "manual"), ((120, 40), 1, "datasheet", "none"), ((200, 60), 64, "ich", "ideal")],
+)
+async def test_every_panel_is_drawn_moves_and_opens(
+    tmp_path: Path, size: tuple[int, int], vcpus: int, profile: str, guest: str
+) -> None:
+    session = Session(vcpus=vcpus, profile=profile, guest=guest)
+    for command in (*RUNNING_PIT, "writel hpet.conf 1", "outb 70h 0bh", "outb 71h 42h", "skip 2s"):
+        session.do(command)
+    app = TimerlabApp(session, None, lambda: 0, history=History(tmp_path / "history"))
+    async with app.run_test(size=size) as pilot:
+        for name in layout.PANELS:
+            app.action_show(name)
+            await pilot.pause()
+            panel = app.panels[name]
+            region = app.places()[name]
+            assert app.focused_panel is panel and panel.size == region.size
+            assert all(width_of(row) <= region.width for row in panel._rows), name
+            assert "━" in panel.text().partition("\n")[0]
+            await pilot.press("down", "down", "right", "up", "left", "enter", "escape", "z", "n", "z")
+            await pilot.pause()
+            assert "mistake" not in last(app), (name, last(app))
+        assert not app.view.zoomed
 
 
 async def test_zoom_and_back(screen: Opener) -> None:
@@ -485,6 +470,33 @@ async def test_help_opens_and_can_be_searched(screen: Opener) -> None:
         await pilot.press("escape", "escape")
         await pilot.pause()
         assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_help_takes_a_cell_of_a_large_screen_until_another_panel_has_the_focus(screen: Opener) -> None:
+    async with screen((200, 60)) as (app, pilot, _):
+        assert "aside" not in app.places() and "fabric" in app.places()
+        await pilot.press("2", "question_mark")
+        await pilot.pause()
+        assert app.focused_panel is app.panels["aside"] and "fabric" not in app.places()
+        assert "MC146818" in app.panels["aside"].text()
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert app.focused_panel.id == "rtc" and "aside" not in app.places()
+        await pilot.press("question_mark", "escape")
+        await pilot.pause()
+        assert app.focused_panel.id == "rtc" and "fabric" in app.places()
+
+
+async def test_the_layout_knows_how_long_the_tables_of_a_session_are(tmp_path: Path) -> None:
+    session = Session(vcpus=8, hpet_timers=6)
+    app = TimerlabApp(session, None, lambda: 0, history=History(tmp_path / "history"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        assert app.places()["hpet"].height == 11
+        await pilot.press("6")
+        await pilot.pause()
+        assert app.places()["tsc"].height == 12
 
 
 async def test_help_of_a_verb(screen: Opener) -> None:

@@ -23,8 +23,41 @@ outb 43h b6h
 outb 42h 97h
 outb 42h 0ah
 outb 61h 03h
+outb 20h 11h
+outb 21h 20h
+outb 21h 04h
+outb 21h 01h
+outb a0h 11h
+outb a1h 28h
+outb a1h 02h
+outb a1h 01h
+outb 21h 00h
+outb a1h 00h
+outb 70h 0bh
+outb 71h 42h
+outb 70h 05h
+outb 71h ffh
+outb 70h 03h
+outb 71h ffh
+outb 70h 01h
+outb 71h 30h
+writel hpet.conf 1
+writeq hpet.t0.conf 284ch
+writeq hpet.t0.cmp 1000000
+writeq hpet.t0.cmp 100000
+writeq hpet.t1.cmp 2000000000
+writeq hpet.t2.conf 2c06h
+writeq hpet.t2.cmp 170000000
+wrmsr 1bh fee00900h
+wrmsr 1bh fee00d00h
+wrmsr 80fh 1ffh
+wrmsr 832h 400ech
 skip 12s
-skip 345678901ns
+wrmsr tsc_deadline 32200000000
+skip 343120004ns
+outb 70h 0ch
+inb 71h
+skip 2558897ns
 outb 43h 00h"""
 
 Snap = Callable[..., bool]
@@ -33,10 +66,10 @@ Before = Callable[[Pilot[int]], Awaitable[None]]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Callable[[], TimerlabApp]:
-    """Makes the screen on a board with all three channels running, its host clock frozen."""
+    """Makes the screen on a board with timers of all kinds running, its host clock frozen."""
 
     def made() -> TimerlabApp:
-        session = Session()
+        session = Session(vcpus=4, profile="ich", guest="manual")
         for command in COMMANDS.splitlines():
             session.do(command)
         history = History(tmp_path / "history", clock=lambda: 0.0)
@@ -104,6 +137,20 @@ def test_decoding_what_is_typed(snap_compare: Snap, app: Callable[[], TimerlabAp
 
 def test_completions(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
     assert snap_compare(app(), terminal_size=SIZES["80x24"], run_before=typed("outb 4"))
+
+
+@pytest.mark.parametrize("key", ["2", "3", "4", "5", "6", "0"])
+def test_each_panel_at_80_columns(snap_compare: Snap, app: Callable[[], TimerlabApp], key: str) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["80x24"], run_before=pressed(key))
+
+
+@pytest.mark.parametrize("key", ["5", "w"])
+def test_other_pages_beside_the_devices(snap_compare: Snap, app: Callable[[], TimerlabApp], key: str) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["120x40"], run_before=pressed(key))
+
+
+def test_help_in_a_cell_of_a_large_screen(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(app(), terminal_size=SIZES["200x60"], run_before=pressed("2", "question_mark"))
 
 
 def test_a_mistake(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:

@@ -110,9 +110,9 @@ def test_start_type_and_quit(terminal: Opener) -> None:
 def test_resize_goes_through_all_three_shapes(terminal: Opener) -> None:
     one = terminal()
     one.resize(120, 40)
-    one.shows("timerlab", "w Waves", "l Log", "? all keys")
+    one.shows("timerlab", "4 HPET", "l Log", "? all keys")
     one.resize(200, 60)
-    one.shows("Help", "profile datasheet", "l Log")
+    one.shows("w Waves", "profile datasheet", "l Log")
     one.resize(30, 4)
     one.until(lambda text: "PIT" not in text and "paused" in text, "time and prompt alone")
     one.resize(80, 24)
