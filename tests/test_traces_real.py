@@ -6,7 +6,7 @@ import pytest
 
 from timerlab import Session
 from timerlab.replay import Feed
-from timerlab.trace import Reader
+from timerlab.trace import OUTSIDE, Reader
 
 BOOTS = sorted(
     (file for file in resources.files("timerlab.presets").iterdir() if file.name.endswith(".trace.gz")),

@@ -50,9 +50,12 @@ def write_commands(machine: Machine, reg: Reg, value: int, vcpu: int = 0) -> lis
         case "mem":
             return [f"{_store(reg.width)} {reg.address:08x}h {written}"]
         case "ioapic":
-            halves = [value & 0xFFFFFFFF] if reg.width <= 32 else [value & 0xFFFFFFFF, value >> 32]
+            held = content(machine, reg, vcpu)
             commands: list[str] = []
-            for i, half in enumerate(halves):
+            for i in range(max(1, reg.width // 32)):
+                half = value >> 32 * i & 0xFFFFFFFF
+                if reg.width > 32 and held is not None and held != value and held >> 32 * i & 0xFFFFFFFF == half:
+                    continue  # this half stays as it is
                 commands += [f"writel {IOAPIC:08x}h {reg.address + i:02x}h", f"writel {IOAPIC + 0x10:08x}h {half:08x}h"]
             return commands
         case "lapic":

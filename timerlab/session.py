@@ -75,6 +75,7 @@ class Session(Verbs):
         self.feeder = Feeder(self.history)
         self._job: Job | None = None
         self._again: tuple[tuple[int, ...], Machine] | None = None
+        self._scout: tuple[tuple[int, ...], Machine] | None = None
         self._words: Words | None = None
 
     # -- time and log
@@ -310,7 +311,7 @@ class Session(Verbs):
         self.settle()
         self.machine, self.history, self.feeder = other.machine, other.history, other.feeder
         self.options, self.head, self.folder = other.options, other.head, other.folder
-        self._words = self._again = self.run_until = None
+        self._words = self._again = self._scout = self.run_until = None
         self.running = False
         return len(self.log)
 
@@ -343,7 +344,22 @@ class Session(Verbs):
         machine = self.machine
         if max(lo, 0) < machine.known_since(name) and not self.running:
             return self.again(max(lo, 0), hi)
-        return machine.ahead(hi) if hi > machine.now else machine
+        return self._scouted(hi) if hi > machine.now else machine
+
+    def _scouted(self, hi: int) -> Machine:
+        """A copy that went on to `hi`, or beyond, if nothing is written; a screen asks for many windows of one moment,
+        and shares it.
+        """
+        key = (self.history.version, self.history.position, self.history.taken, self.now, self.stops)
+        if self._scout is None or self._scout[0] != key or self._scout[1].config != self.machine.config:
+            scout = Machine(self.machine.config) if self._scout is None else self._scout[1]
+            if scout.config != self.machine.config:
+                scout = Machine(self.machine.config)
+            scout.restore(self.machine.snapshot())
+            self._scout = (key, scout)
+        if hi > self._scout[1].now:
+            self._scout[1].advance(hi)
+        return self._scout[1]
 
     def again(self, lo: int, hi: int) -> Machine:
         """A machine that went through `lo` to `hi` once more and remembers it."""
