@@ -15,6 +15,7 @@ message is delivered in the nanosecond in which it is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from timerlab.devices.hpet import Hpet
@@ -90,8 +91,8 @@ class Fabric(Reaction):
 
     def _wire(self, name: str, index: int, rise: Callable[[Source], None], fall: Callable[[Source], None]) -> Source:
         source = Source(name, len(self.sources), index, len(self.vcpus))
-        source.rise = lambda: rise(source)
-        source.fall = lambda: fall(source)
+        source.rise = partial(rise, source)
+        source.fall = partial(fall, source)
         self.sources.append(source)
         self.by_name[name] = source
         return source
@@ -102,17 +103,24 @@ class Fabric(Reaction):
         source.level = 1
         source.raised += 1
         irq = source.index
-        held = self.pic.raise_line(irq)
-        sent = self._pin_up(irq or 2, source.name)
-        self._count(source, held, sent)
-        if self.pic.intr is not self._int:
+        pic, pin = self.pic, irq or 2
+        held = pic.raise_line(irq)
+        self._high[pin] += 1
+        sent = self.ioapic.raise_pin(pin, source.name) if self._high[pin] == 1 else MERGED
+        if held is not NEW and sent is not NEW:
+            self._count(source, held, sent)
+        if pic.intr is not self._int:
             self.follow_int()
 
     def _irq_fall(self, source: Source) -> None:
         source.level = 0
         irq = source.index
         self.pic.lower_line(irq)
-        self._pin_down(irq or 2)
+        pin = irq or 2
+        if self._high[pin]:
+            self._high[pin] -= 1
+            if not self._high[pin]:
+                self.ioapic.lower_pin(pin)
         if self.pic.intr is not self._int:
             self.follow_int()
         self._let_go()

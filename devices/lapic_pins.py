@@ -42,6 +42,9 @@ class LapicPins(LapicCore):
         where a pin goes idle.
         """
         s = self.state
+        if not level and not (s.lvt_lint1 if pin else s.lvt_lint0) & ACTIVE_LOW:
+            self._pins[pin] = 0
+            return Outcome.LOST
         before = self._asserted(pin)
         self._pins[pin] = level
         if before or not self._asserted(pin):

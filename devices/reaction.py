@@ -36,12 +36,15 @@ class Reaction(ABC):
     def follow_int(self) -> None:
         """INTR may have moved."""
 
-    def acknowledge(self, index: int) -> Served | None:
-        """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does."""
+    def acknowledge(self, index: int, late: bool = False) -> Served | None:
+        """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does. A `late` one comes
+        some time after the CPU saw INTR, which may have fallen since: then the 8259 answers with a spurious vector.
+        """
         lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
+        late = late and pic.withdrawn and index == 0
         # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
-        asked = lapic.state.extint or (index == 0 and (self._int or pic.withdrawn))
-        if asked and (lapic.extint or (pic.withdrawn and lapic.extint_path)):
+        asked = lapic.state.extint or late or (index == 0 and self._int)
+        if asked and (lapic.extint or (late and lapic.extint_path)):
             ack = pic.inta()
             lapic.took_extint()
             if pic.intr is not self._int:

@@ -178,7 +178,7 @@ class Machine(Foresight):
         state, fabric = self.board.vcpus[vcpu].state, self.board.fabric
         if not state.interrupts:
             return None
-        served = fabric.acknowledge(vcpu)
+        served = fabric.acknowledge(vcpu, late=True)
         if served is None:
             return None
         state.served += (served,)
