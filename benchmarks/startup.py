@@ -33,7 +33,7 @@ OURS = (
     """
 from timerlab.cli import hurry, make_session
 hurry()
-session = make_session(None, (), None)
+session = make_session({})
 os.environ.setdefault("TEXTUAL_FPS", "120")  # as views.run does
 from timerlab.views.app import TimerlabApp
 """

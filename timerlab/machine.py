@@ -267,10 +267,14 @@ class Machine(Foresight):
         return seen
 
     def peek(self, name: str) -> Any:
-        """One of them; KeyError for a name that there is not."""
+        """One of them, or a wire's level by the wire's own name; KeyError for a name that there is not."""
         line, _, what = name.rpartition(".")
         if what in ("edges", "level") and line in self.board.lines:
             return getattr(self.board.lines[line], what)
+        if name in self.board.lines:
+            return self.board.lines[name].level
+        if name in self.board.ticking:
+            return self.board.ticking[name].until(self.now) & 1
         device = self._peekers.get(name.partition(".")[0])
         if device is not None:
             seen = device.peek(self.now)

@@ -115,7 +115,7 @@ class Session(Verbs):
             self._words = Words(
                 board.clocks,
                 self.machine.line_names(),
-                list(self.machine.peeks()),
+                list(dict.fromkeys((*self.machine.peeks(), *self.machine.line_names()))),
                 regs=board.regs,
                 vcpus=self.options.vcpus,
                 bases=(board.lapic_base(0),),

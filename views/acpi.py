@@ -22,8 +22,7 @@ _WIDE = "bits32"
 
 def bits_of(frame: Frame) -> int:
     """How many bits the timer has."""
-    quirks = getattr(frame.options, "quirks", {})
-    return 32 if quirks.get("pm_bits") == _WIDE else 24
+    return 32 if frame.options.quirks.get("pm_bits") == _WIDE else 24
 
 
 def rows(frame: Frame, width: int) -> list[Row]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from timerlab.options import Options
 from timerlab.text import count, duration, hexa, rate
 from timerlab.views.frame import Frame
 from timerlab.views.marks import strongest
@@ -246,6 +245,7 @@ class ApicPanel(Panel):
     NAME = "APIC"
     TAB = "apic"
     TOPIC = "lapic apic_base tsc_deadline x2apic"
+    CLOCK = "apic"
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("← →", "vCPUs"),
         ("space", "run, pause"),
@@ -289,7 +289,7 @@ A wide or high panel shows all rows. `c` goes one bus clock on, `enter` opens th
         name = _MODES[str(modes.pop())] if len(modes) == 1 else "mixed modes"
         some = len(shown) < frame.options.vcpus
         part = f"local, {name}" + (f", v{shown[0]}–v{shown[-1]} of {frame.options.vcpus}" if some else "")
-        return part, rate(cast(Options, frame.options).apic_bus_hz) + " bus"
+        return part, rate(frame.options.apic_bus_hz) + " bus"
 
     def body(self, frame: Frame, width: int, height: int) -> list[Row]:
         """See `rows`."""

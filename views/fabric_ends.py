@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from timerlab.views.frame import Frame
-from timerlab.views.irq_rows import settings, vcpu_names
+from timerlab.views.irq_rows import vcpu_names
 
 __all__ = ["DEAD", "DELIVERY", "HELD", "OPEN", "SERVES", "WAITS", "End", "Hop", "fixed", "special", "taken"]
 
@@ -75,7 +75,7 @@ def _local(frame: Frame, vcpu: int, vector: int) -> End:
     word = vector // 32
     here = Hop(f"v{vcpu} {vector:02X}h", f"{put}irr{word}", "▲")
     disabled = not frame.number(put + "svr") & _ENABLED
-    drops = settings(frame).quirks.get("lapic_soft_disable") == "masks"
+    drops = frame.options.quirks.get("lapic_soft_disable") == "masks"
     tpr = frame.number(put + "tpr")
     held = f"TPR {tpr:02X}h holds vectors up to {tpr | 15:02X}h"
     if not frame.number(put + "irr") & bit:

@@ -25,7 +25,6 @@ from timerlab.views.irq_rows import (
     pin_of,
     reached,
     route,
-    settings,
     targets,
     vcpu_names,
 )
@@ -286,7 +285,7 @@ def _pin(frame: Frame, pin: int) -> End:
     """From a pin of the I/O APIC on."""
     entry, name = frame.number(f"ioapic.rte{pin}"), f"ioapic.rte{pin}"
     high = frame.number(f"ioapic.pin{pin}")
-    if entry & ACTIVE_LOW and settings(frame).quirks.get("polarity") == "inverts":
+    if entry & ACTIVE_LOW and frame.options.quirks.get("polarity") == "inverts":
         high ^= 1
     level = bool(entry & LEVEL)
     here = f"pin {pin}" + (" level" if level else "")

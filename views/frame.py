@@ -128,6 +128,26 @@ class Settings(Protocol):
     def pit_hz(self) -> Fraction:
         """The PIT's clock."""
 
+    @property
+    def tsc_khz(self) -> Fraction:
+        """The TSC's clock, in kHz."""
+
+    @property
+    def apic_bus_hz(self) -> Fraction:
+        """The clock of the local APICs' timers."""
+
+    @property
+    def hpet_period_fs(self) -> int:
+        """The length of an HPET tick in fs."""
+
+    @property
+    def hpet_timers(self) -> int:
+        """How many timers the HPET has."""
+
+    @property
+    def quirks(self) -> Mapping[str, str]:
+        """Every quirk with the value that it runs with."""
+
 
 class Source(Protocol):
     """The questions of a session that are answered late, only when a panel asks."""

@@ -161,7 +161,7 @@ def _timer(frame: Frame, n: int, general: int, width: int) -> Row:
     name = f"hpet.t{n}."
     number, marks, at = frame.number, frame.marks, columns(width)
     conf = number(name + "conf")
-    checked = getattr(frame.options, "quirks", {}).get("hpet_config", "checked") == "checked"
+    checked = frame.options.quirks.get("hpet_config", "checked") == "checked"
     setup = _setup(
         n,
         conf,
@@ -198,6 +198,7 @@ class HpetPanel(Panel):
     NAME = "HPET"
     TAB = "hpet"
     TOPIC = "hpet. acpi."
+    CLOCK = "hpet"
     HELP = """\
 # HPET
 

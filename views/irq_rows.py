@@ -5,9 +5,7 @@ a message goes, and which vCPUs hold a vector.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
-from timerlab.options import Options
 from timerlab.views.frame import Frame
 
 __all__ = [
@@ -21,7 +19,6 @@ __all__ = [
     "pin_of",
     "reached",
     "route",
-    "settings",
     "targets",
     "vcpu_names",
 ]
@@ -32,11 +29,6 @@ MASKED, LEVEL, REMOTE_IRR, ACTIVE_LOW, LOGICAL = 1 << 16, 1 << 15, 1 << 14, 1 <<
 FSB_EN = 1 << 14
 _LEG_RT, _ENABLE_LEGACY = 2, 3
 _LEGACY = (0, 8)
-
-
-def settings(frame: Frame) -> Options:
-    """All that the session was made with."""
-    return cast(Options, frame.options)
 
 
 def pin_of(irq: int) -> int:

@@ -51,6 +51,9 @@ class Panel(Widget, can_focus=True):
     TOPIC: ClassVar[str] = ""
     """The prefixes, by blanks, of the values whose marks count for its tab: `pit.`."""
 
+    CLOCK: ClassVar[str] = ""
+    """The oscillator that `c` goes on by one clock of, as `step 1rtc` names it; empty for the PIT's."""
+
     ALLOW_SELECT = False
     DEFAULT_CSS = "Panel { width: 1fr; height: 1fr; background: $background; }"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -125,6 +128,11 @@ class Panel(Widget, can_focus=True):
     def rows_at(cls, width: int) -> int:
         """How many rows, the title's included, the panel wants at a width; 0: as many as there are."""
         return 0
+
+    @property
+    def clock(self) -> str:
+        """The oscillator of what is shown, as times name it; empty where it is none's."""
+        return self.CLOCK
 
     # what the app calls
 

@@ -211,6 +211,7 @@ class PitPanel(Panel):
     """The PIT: mode, counts, latches, flip-flops, pins and the waves of its three channels."""
 
     KEY = "1"
+    CLOCK = "pit"
     NAME = "PIT"
     TAB = "pit"
     TOPIC = "pit."

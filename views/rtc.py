@@ -259,6 +259,7 @@ class RtcPanel(Panel):
     NAME = "RTC"
     TAB = "rtc"
     TOPIC = "rtc."
+    CLOCK = "rtc"
     HELP = """\
 # RTC, MC146818
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import cast
 
-from timerlab.options import Options
 from timerlab.text import count, decimal, duration, hexa, rate, signed
 from timerlab.views.frame import Frame
 from timerlab.views.marks import strongest
@@ -39,7 +37,7 @@ def short(value: int) -> str:
 
 def rows(frame: Frame, width: int) -> list[Row]:
     """The panel's rows: host, guest, the names of the columns, one row a vCPU."""
-    khz = cast(Options, frame.options).tsc_khz
+    khz = frame.options.tsc_khz
     seen = [_values(frame, vcpu) for vcpu in range(frame.options.vcpus)]
     cells, columns, widths = _table(seen, khz, width - _LABEL)
     head: list[Span] = [("vCPU  ", "label")]
@@ -186,7 +184,7 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
 
     def head(self, frame: Frame) -> tuple[str, str]:
         """The kind of counter and its rate."""
-        return "invariant", rate(cast(Options, frame.options).tsc_khz * 1000, 6, "GHz")
+        return "invariant", rate(frame.options.tsc_khz * 1000, 6, "GHz")
 
     @classmethod
     def is_marked(cls, frame: Frame) -> bool:
@@ -226,6 +224,6 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
         if self.frame is None:
             return [], []
         seen = [_values(self.frame, vcpu) for vcpu in range(self.frame.options.vcpus)]
-        khz = cast(Options, self.frame.options).tsc_khz
+        khz = self.frame.options.tsc_khz
         _, columns, widths = _table(seen, khz, self.size.width - _LABEL)
         return columns, widths
