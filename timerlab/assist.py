@@ -255,7 +255,8 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
         case "msr":
             yield from ((reg.name, reg.title) for reg in words.regs if reg.space in ("msr", "lapic"))
         case "cmos":
-            yield from ((f"{reg.address:02x}h", reg.title) for reg in words.regs if reg.space == "cmos")
+            ram = (reg for reg in words.regs if reg.space == "cmos" and reg.address > 0x0D)
+            yield from ((f"{reg.address:02x}h", reg.title) for reg in ram)
         case "vcpu":
             yield from ((f"v{vcpu}", f"vCPU {vcpu}") for vcpu in range(words.vcpus))
         case "irq":
