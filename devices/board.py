@@ -218,6 +218,8 @@ class Board:
             if wire.level:
                 source.rise()
 
+        self.nmi = 0
+        """The level of NMI, which LINT1 of each local APIC sees."""
         self.pit, self.port61, self.rtc, self.hpet, self.pm, self.pic = pit, port61, rtc, hpet, pm, pic
         self.ioapic, self.lapics, self.vcpus, self.ram = fabric.ioapic, fabric.lapics, vcpus, Ram()
         self.devices: tuple[Device, ...] = (
@@ -285,6 +287,15 @@ class Board:
         """After a restored state: the wires of IRQ 0 and IRQ 8 lie where the HPET's state has them."""
         for irq, driver in self._drivers():
             self.joints[irq].driver = driver
+        self.nmi = int(self.port61.nmi and not self.rtc.nmi_masked)
+
+    def follow_nmi(self) -> None:
+        """NMI is up while port 61h asks for it and port 70h does not mask it; LINT1 of each APIC follows."""
+        level = int(self.port61.nmi and not self.rtc.nmi_masked)
+        if level != self.nmi:
+            self.nmi = level
+            for lapic in self.lapics:
+                lapic.set_lint(1, level)
 
     # -- what others ask of it
 

@@ -53,6 +53,8 @@ class LapicPins(LapicCore):
             return Outcome.NEW if pin == 0 else self._event(Delivery.NMI)
         lvt = s.lvt_lint1 if pin else s.lvt_lint0
         delivery = lvt >> 8 & 7
+        if pin and self._pic_mode():
+            return self._event(Delivery.NMI)
         if delivery == Delivery.EXTINT or (pin == 0 and self._pic_mode()):
             return Outcome.NEW if self.extint else Outcome.HELD
         if delivery == Delivery.FIXED and lvt & LEVEL:

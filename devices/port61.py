@@ -95,6 +95,8 @@ class Port61State:
     noserr: int = 0
     nochk: int = 0
     toggle: int = 0
+    iochk: int = 0
+    serr: int = 0
 
 
 class Port61(PortDevice):
@@ -185,7 +187,24 @@ class Port61(PortDevice):
     def value(self, now: int) -> int:
         """What a read at `now` gives; nothing is stored."""
         s = self.state
-        return self.out2(now) << 5 | self.ref(now) << 4 | s.nochk << 3 | s.noserr << 2 | s.spkr << 1 | s.gate2
+        pins = self.out2(now) << 5 | self.ref(now) << 4
+        return s.serr << 7 | s.iochk << 6 | pins | s.nochk << 3 | s.noserr << 2 | s.spkr << 1 | s.gate2
+
+    def pull(self, what: str) -> None:
+        """A card pulls IOCHK# (`iochk`), or the board SERR# (`serr`): its status bit is set, if it is not disabled, and
+        stays until it is.
+        """
+        s = self.state
+        if self.stores_enables:
+            if what == "iochk" and not s.nochk:
+                s.iochk = 1
+            elif what == "serr" and not s.noserr:
+                s.serr = 1
+
+    @property
+    def nmi(self) -> bool:
+        """Whether a status bit asks for an NMI."""
+        return bool(self.state.iochk or self.state.serr)
 
     def read(self, port: int, now: int) -> int:
         """A read of 61h."""
@@ -201,6 +220,7 @@ class Port61(PortDevice):
         s.gate2, s.spkr = value & 1, value >> 1 & 1
         if self.stores_enables:
             s.noserr, s.nochk = value >> 2 & 1, value >> 3 & 1
+            s.serr, s.iochk = s.serr & ~s.noserr, s.iochk & ~s.nochk
         self._drive(now)
 
     def peek(self, now: int) -> dict[str, Any]:

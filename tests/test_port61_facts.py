@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import pytest
 from model8254 import PIT_HZ, Rig, pulse_ns
 
 from timerlab import Session
@@ -272,3 +273,50 @@ def test_mode0_loads_but_does_not_count_while_the_gate_is_low():
     assert r.counts(2, 20) == [10] * 20
     r.gate(1)
     assert r.outs(2, 12) == [0] * 9 + [1] * 3
+
+
+def test_an_iochk_asks_for_one_nmi_until_its_disable_bit_is_pulsed():
+    """T18"""
+    s = Session()
+    s.nmi("iochk")
+    assert s.inb(0x61) & 0xC0 == 0x40
+    assert s.peek("lapic0.nmis") == 1
+    s.nmi("iochk")
+    assert s.peek("lapic0.nmis") == 1
+    s.outb(0x61, 0x08)
+    s.outb(0x61, 0x00)
+    assert s.inb(0x61) & 0xC0 == 0
+    s.nmi("serr")
+    assert s.inb(0x61) & 0xC0 == 0x80
+    assert s.peek("lapic0.nmis") == 2
+
+
+def test_a_masked_nmi_comes_when_the_mask_goes():
+    """T19"""
+    s = Session()
+    s.outb(0x70, 0x80)
+    s.nmi("iochk")
+    assert s.inb(0x61) & 0x40
+    assert s.peek("lapic0.nmis") == 0
+    s.outb(0x70, 0x00)
+    assert s.peek("lapic0.nmis") == 1
+
+
+def test_an_nmi_goes_through_lint1_once_the_apic_is_set_up():
+    s = Session(vcpus=2)
+    for vcpu, lint1 in ((0, 0x400), (1, 0x10400)):
+        s.writel(0xFEE000F0, 0x1FF, vcpu)
+        s.writel(0xFEE00360, lint1, vcpu)
+    s.nmi("serr")
+    assert [s.peek(f"lapic{vcpu}.nmis") for vcpu in (0, 1)] == [1, 0]
+    s.reset()
+    assert s.inb(0x61) & 0x80 == 0
+
+
+def test_a_disabled_iochk_is_not_kept():
+    s = Session()
+    s.outb(0x61, 0x08)
+    s.nmi("iochk")
+    assert s.inb(0x61) & 0x40 == 0
+    with pytest.raises(ValueError):
+        s.nmi("what")

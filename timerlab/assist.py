@@ -261,6 +261,8 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
             yield from ((f"v{vcpu}", f"vCPU {vcpu}") for vcpu in range(words.vcpus))
         case "irq":
             yield from ((line.rpartition(".")[2], line) for line in words.lines if line.startswith(("irq.", "pin.")))
+        case "nmi":
+            yield from (("iochk", "a card's error"), ("serr", "a board's error"))
         case "level":
             yield from (("1", "pull it up"), ("0", "let it go"))
         case "leaf":

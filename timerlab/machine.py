@@ -73,6 +73,7 @@ class Machine(Foresight):
     def _accessed(self) -> None:
         """After an access: what it changed reaches the controllers and the guest, in this same nanosecond."""
         fabric = self.board.fabric
+        self.board.follow_nmi()
         fabric.follow_int()
         fabric.look = fabric.all
         self._flow.settle(self.now)
@@ -170,6 +171,14 @@ class Machine(Foresight):
             raise ValueError(f"no line {line}: 0, 1, 3 to 15 are ISA lines, 16 to 23 I/O APIC pins")
         if level not in (0, 1):
             raise ValueError(f"a line cannot be put to {level}: 0 or 1")
+
+    def nmi(self, what: str) -> None:
+        """Pull `iochk` or `serr`: port 61h keeps it, and asks for an NMI."""
+        if what not in ("iochk", "serr"):
+            raise ValueError(f"no NMI source {what}: iochk, serr")
+        self._flow.visible(self.now)
+        self.board.port61.pull(what)
+        self._accessed()
 
     def inta(self, vcpu: int = 0) -> int | None:
         """A vCPU takes the interrupt that waits for it: its vector, or None where none does or IF is 0."""

@@ -23,8 +23,9 @@ from timerlab.units import parse_hz
 CLOCK_KEYS = ("pit_hz", "tsc_khz", "apic_bus_hz")
 WHOLE_KEYS = ("vcpus", "hpet_period_fs", "hpet_timers")
 OPTION_KEYS = ("profile", "quirks", *CLOCK_KEYS, *WHOLE_KEYS, "guest", "start")
-KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "rate")
-"""What a head may say: the version that wrote it, the session's options, and what a lesson needs."""
+KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "panel", "rate")
+"""What a head may say: the version that wrote it, the session's options, and what a lesson needs;
+`panel` is the part of the screen that it opens with, such as `rtc`."""
 
 _HEAD = re.compile(r"#:\s*(?P<key>[a-z_]+)\s*=\s*(?P<value>.*?)\s*$")
 _AT = re.compile(r"(?P<indent>\s*)@(?P<ns>[0-9]+)(?=\s|$)")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from timerlab.command import Result
-from timerlab.commands.cpu import Cpuid, Eoi, Inta, Interrupts, Irq, Rdmsr, Rdtsc, Wrmsr
+from timerlab.commands.cpu import Cpuid, Eoi, Inta, Interrupts, Irq, Nmi, Rdmsr, Rdtsc, Wrmsr
 from timerlab.commands.io import Access, In, Out, Reset
 from timerlab.commands.memory import ReadMemory, WriteMemory
 from timerlab.errors import GuestFault
@@ -137,6 +137,10 @@ class Verbs(ABC):
     def irq(self, line: int, level: int) -> None:
         """Pull an ISA line (or an I/O APIC pin, from 16 on) up by hand, or let it go."""
         self._access(Irq(line, level))
+
+    def nmi(self, what: str) -> None:
+        """Pull IOCHK# (`iochk`) or SERR# (`serr`), which port 61h turns into an NMI."""
+        self._access(Nmi(what))
 
     def inta(self, vcpu: int = 0) -> int | None:
         """A vCPU takes the interrupt that waits for it: its vector, or None where none is asserted."""

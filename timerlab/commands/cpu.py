@@ -120,6 +120,36 @@ class Irq(Access):
 
 
 @dataclass(frozen=True, slots=True)
+class Nmi(Access):
+    """An error that asks for an NMI."""
+
+    what: str
+
+    def text(self) -> str:
+        return f"nmi {self.what}"
+
+    def check(self, machine: Machine) -> None:
+        if self.what not in ("iochk", "serr"):
+            raise ValueError(f"no NMI source {self.what}: iochk, serr")
+
+    def apply(self, machine: Machine) -> None:
+        machine.nmi(self.what)
+
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        after = machine.peeks()
+        taken = [f"v{vcpu}" for vcpu in range(len(machine.board.vcpus)) if _nmis(after, vcpu) > _nmis(before, vcpu)]
+        if not after[f"port61.{self.what}"]:
+            return f"{self.what.upper()} is disabled in port 61h, nothing happens"
+        who = f"NMI to {', '.join(taken)}" if taken else "no NMI reaches a vCPU"
+        masked = ", port 70h masks it" if machine.board.nmi_masked else ""
+        return f"{self.what.upper()} set in port 61h, {who}{masked}"
+
+
+def _nmis(seen: Seen, vcpu: int) -> int:
+    return int(seen[f"lapic{vcpu}.nmis"])
+
+
+@dataclass(frozen=True, slots=True)
 class Inta(Access):
     """A vCPU takes what waits for it."""
 
@@ -240,6 +270,13 @@ def irq(line: int, level: int) -> Irq:
     I/O APIC, 16 to 23 pins of the I/O APIC.
     """
     return Irq(line, level)
+
+
+@verb("nmi iochk | serr", examples=("nmi iochk",), completes=("nmi",))
+@click.argument("what", type=click.Choice(("iochk", "serr"), case_sensitive=False))
+def nmi(what: str) -> Nmi:
+    """Pull IOCHK# or SERR#: the status bit in port 61h is set, and asks for an NMI unless port 70h masks it."""
+    return Nmi(what)
 
 
 @verb("inta [vN]", examples=("inta",), completes=("vcpu",))
