@@ -61,6 +61,7 @@ class AcpiPanel(Panel):
     NAME = "ACPI timer"
     TAB = ""
     TOPIC = "acpi."
+    CLOCK = "pm"
     HELP = """\
 # ACPI PM timer
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from timerlab.command import Result
 from timerlab.errors import CommandError
+from timerlab.units import Span
 from timerlab.views import keys, theme
 from timerlab.views.bar import Bar
 from timerlab.views.help import HelpPanel, HelpScreen, KeyRow, key_rows, own_help
@@ -82,9 +83,18 @@ class Acts(Inspecting, LessonActs, Base):
         event = session.next_event()
         if name == "next":
             return f"goto {event[0]}ns" if event is not None and event[0] <= session.end_ns else ""
-        hz = session.options.pit_hz
-        tick = session.now * hz // 1_000_000_000 + 1
-        return f"goto {-(-tick * 1_000_000_000 // hz)}ns"
+        return f"goto {Span(1, self.clock).after(session.now, session.machine.board.clocks)}ns"
+
+    @property
+    def clock(self) -> str:
+        """The oscillator of the focused panel, or of the one that is shown where that has none; else the PIT's."""
+        me = self.me
+        panel = me.focused_panel
+        return (panel.clock if panel is not None else "") or me.panels[me.view.shown].clock or "pit"
+
+    def act_clock(self) -> None:
+        """One clock of the panel's oscillator."""
+        self.me.issue(self.in_past("clock") or f"step 1{self.clock}")
 
     def act_run(self) -> None:
         """Run or pause; in a lesson that is not at its end, play or pause it."""
@@ -343,7 +353,7 @@ class Acts(Inspecting, LessonActs, Base):
             return
         name = panel.NAME if panel is not None else ""
         own, text = own_help(panel)
-        self.open_page(name, key_rows(own, me.player is not None), text)
+        self.open_page(name, key_rows(own, me.player is not None, self.clock), text)
 
     def act_help_typed(self) -> None:
         """Help of the verb being typed."""

@@ -36,6 +36,7 @@ from timerlab.views.hints import Hints
 from timerlab.views.history import History
 from timerlab.views.inspector import InspectorPanel
 from timerlab.views.layout import PANELS, Board, View, plan
+from timerlab.views.lesson_acts import opens_with
 from timerlab.views.palette import Everything
 from timerlab.views.panel import Panel
 from timerlab.views.panels import CLASSES
@@ -171,7 +172,8 @@ class TimerlabApp(Showing, Acts, App[int]):
         self.pump_timer = self.set_interval(1 / PUMP_HZ, self.pump, pause=True)
         if self.player is not None:
             self.start_lesson(self.player)
-        self.panels["pit"].focus()
+        self.view.shown = opens_with(self.player)
+        self.panels[self.view.shown].focus()
         self.call_after_refresh(self.show_frame)
         self.call_after_refresh(collect_again)
         self.wake()

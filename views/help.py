@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from timerlab.views import prose
 from timerlab.views.frame import Frame
 from timerlab.views.hints import Hints
-from timerlab.views.keys import actions
+from timerlab.views.keys import OSCILLATORS, actions
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row, plain
 
@@ -23,11 +23,15 @@ KeyRow = tuple[str, str]
 """A key as printed, and what it does."""
 
 
-def key_rows(own: Sequence[KeyRow], lesson: bool) -> list[KeyRow]:
-    """The keys that work at a panel: its own first, then those of the whole screen."""
+def key_rows(own: Sequence[KeyRow], lesson: bool, clock: str = "pit") -> list[KeyRow]:
+    """The keys that work at a panel: its own first, then those of the whole screen; `clock` is the one that `c` means
+    there.
+    """
     places = ("panel", "anywhere", "lesson") if lesson else ("panel", "anywhere")
     taken = {key for key, _ in own}
-    return [*own, *((action.sign, action.help) for action in actions(*places) if action.sign not in taken)]
+    here = {"clock": f"go on by one clock of the {OSCILLATORS[clock]}; other panels have clocks of their own"}
+    rows = ((action.sign, here.get(action.name, action.help)) for action in actions(*places))
+    return [*own, *(row for row in rows if row[0] not in taken)]
 
 
 @lru_cache(8)

@@ -8,7 +8,7 @@ from textual import events
 from textual.widgets import Input
 
 from timerlab.views.bar import Bar, Spans, joined
-from timerlab.views.keys import BY_NAME
+from timerlab.views.keys import BY_NAME, OSCILLATORS
 from timerlab.views.rows import width_of
 
 MOST = 6
@@ -24,8 +24,10 @@ def hint(name: str, words: str = "") -> Hint:
     return action.sign, words or action.hint
 
 
-def panel_hints(wide: bool, running: bool, past: bool, busy: bool, lesson: bool) -> list[Hint]:
-    """The hints while a panel has the focus."""
+def panel_hints(
+    wide: bool, running: bool, past: bool, busy: bool, lesson: bool, clock: str = "pit"
+) -> list[Hint]:
+    """The hints while a panel has the focus; `clock` is the oscillator that `c` goes on by."""
     if busy:
         return [hint("prompt"), hint("out", "stop it, nothing is lost")]
     if past:
@@ -43,9 +45,9 @@ def panel_hints(wide: bool, running: bool, past: bool, busy: bool, lesson: bool)
     return [
         hint("run", "pause" if running else "run"),
         hint("next", "next event" if wide else "next"),
+        hint("clock", f"{'one ' if wide else ''}{OSCILLATORS[clock]} clock"),
         hint("back"),
-        hint("panel_next"),
-        hint("goto"),
+        ("enter", "inspect"),
         _help(wide),
     ]
 

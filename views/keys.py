@@ -38,7 +38,7 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("run", "space", "space", "run", "run at the chosen rate, or pause"),
     Action("next", "n", "n", "next", "go to the next event of any line", "step"),
-    Action("clock", "c", "c", "one clock", "go on by one clock of the PIT, 838 ns", "step 1pit"),
+    Action("clock", "c", "c", "one clock", "go on by one clock of the panel's oscillator, the PIT's where it has none"),
     Action("skip_ms", "s", "s", "skip 1 ms", "skip a millisecond", "skip 1ms"),
     Action("skip_s", "S", "S", "skip 1 s", "skip a second", "skip 1s"),
     Action("back", "N", "N", "back", "undo one stop: go back to where the last command or step began", "back"),
@@ -50,7 +50,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel_next", "tab", "tab", "panel", "the next panel"),
     Action("panel_previous", "shift+tab", "shift+tab", "previous panel", "the panel before"),
     Action("zoom", "z", "z", "zoom", "this panel alone, and back"),
-    Action("filter", "slash", "/", "filter", "filter the log; on a page of help, its rows"),
+    Action("filter", "slash", "/", "filter", "filter the log, choose the lines of the waves; on a page of help, its rows"),
     Action("copy", "y", "y", "copy", "copy the row under the cursor, or the panel"),
     Action("out", "escape", "esc", "back out", "stop what is at work; leave the cursor, the filter or the zoom"),
     Action("help", "question_mark,f1", "?", "keys", "keys and help of the focused panel", place="panel"),
@@ -76,6 +76,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("notes", "f5", "F5", "notes", "show or hide the lesson's text", place="lesson"),
     Action("close_lesson", "f8", "F8", "free play", "leave the lesson; the session goes on", place="lesson"),
 )
+
+OSCILLATORS = {"pit": "PIT", "rtc": "RTC", "hpet": "HPET", "pm": "PM timer", "apic": "APIC bus", "tsc": "TSC"}
+"""What the oscillators are called, by the names that times have for them."""
 
 AHEAD = ("prompt", "filter")
 """Actions that act before the keys behind them are looked at, so that a command may be typed as fast as one can."""

@@ -9,10 +9,17 @@ from timerlab.command import Result
 from timerlab.errors import CommandError
 from timerlab.lesson import open_lesson
 from timerlab.views.decoding import result_spans
+from timerlab.views.panels import CLASSES
 from timerlab.views.player import NotePanel, Player
 
 if TYPE_CHECKING:
     from timerlab.views.app import TimerlabApp
+
+
+def opens_with(player: Player | None) -> str:
+    """The panel that a lesson is about, as its head names it; the PIT where it names none that there is."""
+    name = player.lesson.head.get("panel", "") if player is not None else ""
+    return name if name in CLASSES else "pit"
 
 
 class LessonActs:
@@ -27,7 +34,7 @@ class LessonActs:
         """Open a lesson or a saved session in the player, and say how it goes on. Raises CommandError."""
         player = Player(open_lesson(name))
         self.start_lesson(player)
-        self.me.action_show("pit")
+        self.me.action_show(opens_with(player))
         return "the lesson is open: pgdn goes on to the next note, space plays it"
 
     def start_lesson(self, player: Player) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from timerlab.text import count, duration, stamp
 from timerlab.views.frame import Entry, Event, Frame, Outcome
 from timerlab.views.rows import Row, Span, clip, highlight, numbers, pad, plain, put
-from timerlab.views.wave_rows import label
+from timerlab.views.wave_lines import label
 
 __all__ = ["EVENTS", "Book", "Line", "Place", "rows"]
 

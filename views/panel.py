@@ -52,7 +52,8 @@ class Panel(Widget, can_focus=True):
     """The prefixes, by blanks, of the values whose marks count for its tab: `pit.`."""
 
     CLOCK: ClassVar[str] = ""
-    """The oscillator that `c` goes on by one clock of, as `step 1rtc` names it; empty for the PIT's."""
+    """The oscillator that `c` goes on by one clock of, as times name it: `rtc` for `skip 1rtc`; empty where no
+    oscillator is shown."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Panel { width: 1fr; height: 1fr; background: $background; }"

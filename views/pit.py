@@ -211,10 +211,10 @@ class PitPanel(Panel):
     """The PIT: mode, counts, latches, flip-flops, pins and the waves of its three channels."""
 
     KEY = "1"
-    CLOCK = "pit"
     NAME = "PIT"
     TAB = "pit"
     TOPIC = "pit."
+    CLOCK = "pit"
     HELP = """\
 # PIT, Intel 8254
 

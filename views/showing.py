@@ -70,7 +70,7 @@ class Showing:
         else:
             lesson = me.player is not None and not me.player.lesson.finished
             plays = frame.running or (me.player is not None and me.player.playing)
-            me.hintrow.show(panel_hints(wide, plays, frame.past, busy, lesson))
+            me.hintrow.show(panel_hints(wide, plays, frame.past, busy, lesson, me.clock))
         if "aside" in seen and focus is not me.panels["aside"]:
             self.fill_aside(focus)
 
@@ -84,4 +84,4 @@ class Showing:
         else:
             name = focus.NAME if focus is not None else ""
             own, words = own_help(focus)
-            aside.tell(name, key_rows(own, me.player is not None), words)
+            aside.tell(name, key_rows(own, me.player is not None, me.clock), words)

@@ -15,6 +15,7 @@ from timerlab import text
 from timerlab.views.bar import Bar, Spans, joined
 from timerlab.views.frame import Frame
 from timerlab.views.rows import width_of
+from timerlab.views.wave_lines import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,8 @@ def status_of(frame: Frame, busy: str = "", notice: str = "") -> Status:
 
 
 def line_name(line: str) -> str:
-    """A line's short name: `pit.ch1.out` is `OUT1`, `irq.0` is `IRQ0`."""
-    parts = line.split(".")
-    if len(parts) == 3 and parts[0] == "pit" and parts[2] == "out":
-        return f"OUT{parts[1][2:]}"
-    if len(parts) == 2 and parts[0] == "irq":
-        return f"IRQ{parts[1]}"
-    return parts[-1]
+    """A line's short name: `pit.ch1.out` is `OUT1`, `irq.0` is `IRQ0`, `hpet.t0.out` is `HPET T0`."""
+    return label(line).removesuffix(" req")
 
 
 def rate_text(rate: Fraction, pit_hz: Fraction) -> str:

@@ -164,6 +164,7 @@ class TscPanel(Panel):
     NAME = "TSC"
     TAB = "tsc"
     TOPIC = "vcpu tsc. tsc_adjust tsc_aux"
+    CLOCK = "tsc"
     HELP = """\
 # Time stamp counter
 

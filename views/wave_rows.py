@@ -17,19 +17,9 @@ from timerlab.views.port61 import tone
 from timerlab.views.rows import Row, Span, clip, highlight, pad, put, rule
 from timerlab.views.square import cell_of, draw, halved, ruler
 from timerlab.views.tone import note_name
+from timerlab.views.wave_lines import label
 
-__all__ = ["Plan", "View", "fitting", "head_rows", "label", "pitch", "plan_for", "rows", "shown_lines", "window"]
-
-_LABELS = {
-    "refresh": "REF",
-    "speaker": "speaker",
-    "port61.gate2": "GATE2",
-    "port61.spkr": "SPKR",
-    "rtc.irq": "RTC IRQ",
-    "rtc.uip": "UIP",
-    "rtc.sqw": "SQW",
-    "acpi.sci": "SCI",
-}
+__all__ = ["Plan", "View", "fitting", "head_rows", "names_of", "pitch", "plan_for", "rows", "shown_lines", "window"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +42,8 @@ class View:
     """The cursor that moves: a or b."""
     focused: bool = False
     """Whether the panel has the focus: only then is the selected line marked."""
+    names: tuple[str, ...] = ()
+    """The lines from the top; empty for all of them as they come."""
 
 
 @dataclass(frozen=True)
@@ -84,23 +76,9 @@ def plan_for(width: int) -> Plan:
     return Plan(14, 10, 12, 12, width - 14, (width - 14) * 5 // 6, False)
 
 
-@lru_cache(256)
-def label(name: str) -> str:
-    """What a line is called on the screen: `OUT0` for pit.ch0.out, `IRQ0 req` for irq.0."""
-    if name in _LABELS:
-        return _LABELS[name]
-    head, _, tail = name.partition(".")
-    if head == "pit" and tail.endswith(".out"):
-        return "OUT" + tail[2]
-    if head == "irq":
-        return f"IRQ{tail} req" if tail.isdigit() else name
-    if head == "hpet":
-        return f"HPET T{tail[1:].partition('.')[0]}"
-    if head.startswith("lapic"):
-        return f"v{head[5:]} timer"
-    if head == "pin":
-        return f"pin {tail}"
-    return name.rpartition(".")[2] if len(name) > 9 else name
+def names_of(frame: Frame, view: View) -> Sequence[str]:
+    """The lines from the top."""
+    return view.names or frame.lines()
 
 
 def window(frame: Frame, width: int, view: View) -> tuple[int, int]:
@@ -110,8 +88,10 @@ def window(frame: Frame, width: int, view: View) -> tuple[int, int]:
     return lo, lo + plan.cells * view.cell
 
 
-def fitting(frame: Frame, width: int, view: View) -> View:
-    """The view that shows the span from A to B, or else some four periods of the selected line."""
+def fitting(frame: Frame, width: int, view: View, name: str = "") -> View:
+    """The view that shows the span from A to B, or else some four periods of a line: of the selected one, if it is not
+    told.
+    """
     cells = plan_for(width).cells
     if view.a is not None and view.b is not None and view.a != view.b:
         cell = _two_digits(-(-abs(view.b - view.a) * 5 // (4 * cells)))
@@ -119,8 +99,8 @@ def fitting(frame: Frame, width: int, view: View) -> View:
         fitted = replace(view, cell=cell, shift=0)
         lo, hi = window(frame, width, fitted)
         return replace(fitted, shift=(middle - (lo + hi) // 2) // cell)
-    names = frame.lines()
-    name = names[min(view.selected, len(names) - 1)]
+    names = names_of(frame, view)
+    name = name or names[min(view.selected, len(names) - 1)]
     first = frame.edge(name, frame.now, 1)
     second = first and frame.edge(name, first[0], 1)
     third = second and frame.edge(name, second[0], 1)
@@ -162,7 +142,7 @@ def rows(frame: Frame, width: int, height: int, view: View) -> list[Row]:
     """The panel's rows for `height` of them: axis, two rows a line, the cursors' facts."""
     plan = plan_for(width)
     lo, hi = window(frame, width, view)
-    names = list(frame.lines())
+    names = names_of(frame, view)
     many = shown_lines(height, len(names), view, width)
     first = max(0, min(view.first, len(names) - many))
     seen = range(lo, hi)

@@ -14,9 +14,13 @@ from timerlab.views.frame import Frame
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row
 from timerlab.views.square import series
-from timerlab.views.wave_rows import View, fitting, head_rows, label, pitch, plan_for, rows, shown_lines, window
+from timerlab.views.wave_lines import chosen, first_with_edges, label, ordered, oscillator
+from timerlab.views.wave_rows import View, fitting, head_rows, names_of, pitch, plan_for, rows, shown_lines, window
 
 __all__ = ["WavesPanel"]
+
+_RHYTHMS = ("pit.ch0.period", "rtc.rate", "rtc.b", "hpet.conf", "hpet.t0.period", "lapic0.tmict", "lapic0.lvt_timer")
+"""Values that set how fast lines move: the window follows the first, or else any of the others."""
 
 
 def _short(ns: int) -> str:
@@ -31,7 +35,7 @@ class WavesPanel(Panel):
     KEY = "w"
     NAME = "Waves"
     TAB = "wave"
-    HINTS = (("a b", "cursors"), ("[ ]", "edge"), ("+ −", "zoom"), ("f", "fit"), ("g", "go to cursor"))
+    HINTS = (("/", "choose lines"), ("a b", "cursors"), ("[ ]", "edge"), ("+ −", "zoom"), ("f", "fit"))
     HELP = """\
 # Waves
 
@@ -40,6 +44,7 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
 | key | does |
 |---|---|
 | up, down | select a line |
+| `/` | choose lines, in the order of the words: `uip irq8 hpet` |
 | `+` `−` | zoom in, out, around the cursor that moves or else around now |
 | left, right | pan by a tenth; with shift by a whole window |
 | `f` | fit the span from A to B, or four periods of the line |
@@ -70,22 +75,66 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
         super().__init__(id=id, classes=classes)
         self.view = View()
         self._fitted: object = None
+        self._words = ""
+        self._ordered: tuple[str, ...] = ()
+        self._order_of: object = None
+
+    @property
+    def filter(self) -> str:
+        """The words that choose the lines; empty for all of them."""
+        return self._words
+
+    @filter.setter
+    def filter(self, text: str) -> None:
+        """Show only the lines that these words choose."""
+        self._words = text
+        self.draw()
+
+    @property
+    def clock(self) -> str:
+        """The oscillator of the selected line."""
+        names = self.view.names
+        return oscillator(names[min(self.view.selected, len(names) - 1)]) if names else self.CLOCK
 
     def head(self, frame: Frame) -> tuple[str, str]:
         """How many lines of how many are shown, and what the width covers."""
         width = self.size.width
-        names = frame.lines()
-        many = shown_lines(self.size.height - 1, len(names), self.view, width)
-        part = f"{many} of {len(names)} lines" if many < len(names) else f"{len(names)} lines"
+        total = len(frame.lines())
+        many = shown_lines(self.size.height - 1, len(names_of(frame, self.view)), self.view, width)
+        many = many if self._chosen(frame) else 0
+        part = f"{many} of {total} lines" if many < total else f"{total} lines"
+        if self.filter:
+            part += f" with {self.filter.strip()}"
         cells = plan_for(width).cells
         across = duration(cells * self.view.cell)
         return part, f"{across} across{', ' if width >= 131 else '   '}{_short(self.view.cell)} a cell"
 
     def body(self, frame: Frame, width: int, height: int) -> list[Row]:
         """See `rows`."""
+        names = self._chosen(frame)
+        if not names:
+            return [((f"no line is called {self.filter.strip()}", "label"),)]
+        if names != self.view.names:
+            self._take(names, width, height)
         self._fit_first(frame, width)
         self.view = replace(self.view, focused=self.has_focus)
         return rows(frame, width, height, self.view)
+
+    def _chosen(self, frame: Frame) -> tuple[str, ...]:
+        """The lines that the filter leaves; their order changes only while the clock stands."""
+        if frame is not self._order_of and (not frame.running or set(self._ordered) != set(frame.lines())):
+            self._ordered = ordered(frame)
+        self._order_of = frame
+        return chosen(self._ordered, self.filter)
+
+    def _take(self, names: tuple[str, ...], width: int, height: int) -> None:
+        """Show other lines, or the same in another order: the selected one stays selected, and in sight."""
+        view = self.view
+        old = view.names[view.selected] if view.selected < len(view.names) else ""
+        selected = names.index(old) if view.selected and old in names else 0
+        many = shown_lines(height, len(names), view, width)
+        first = max(0, min(view.first, selected, len(names) - many), selected - many + 1)
+        self.view = replace(view, names=names, selected=selected, first=first)
 
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """No values of its own to stand on: the selected line is the cursor."""
@@ -97,7 +146,7 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
             return
         width = self.size.width
         plan = plan_for(width)
-        height, lines = self.size.height - 1, len(self.frame.lines())
+        height, lines = self.size.height - 1, len(names_of(self.frame, self.view))
         at = (event.y - 1 - head_rows(self.view, width)) // pitch(height, lines, self.view, width)
         many = shown_lines(height, lines, self.view, width)
         if event.y > head_rows(self.view, width) and 0 <= at < many:
@@ -121,7 +170,7 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
         """Select another line."""
         if self.frame is None:
             return
-        names = self.frame.lines()
+        names = names_of(self.frame, self.view)
         many = shown_lines(self.size.height - 1, len(names), self.view, self.size.width)
         selected = max(0, min(self.view.selected + rows, len(names) - 1))
         first = min(max(self.view.first, selected - many + 1), selected)
@@ -191,7 +240,7 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
         if not self.view.active:
             self.view = replace(self.view, active="a")
         here = self._active()
-        name = self.frame.lines()[self.view.selected]
+        name = names_of(self.frame, self.view)[self.view.selected]
         found = self.frame.edge(name, self.frame.now if here is None else here, direction)
         if found is not None:
             self._place(found[0])
@@ -211,12 +260,15 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
     def action_choose(self) -> None:
         """Ask for the inspector of the selected line."""
         if self.frame is not None:
-            name = self.frame.lines()[self.view.selected]
+            name = names_of(self.frame, self.view)[self.view.selected]
             self.post_message(self.Inspect(self, name, label(name)))
 
     def action_leave(self) -> None:
-        """Take the wave cursors away."""
-        self.view = replace(self.view, a=None, b=None, active="")
+        """Take the wave cursors away, then the choice of lines."""
+        if self.view.active:
+            self.view = replace(self.view, a=None, b=None, active="")
+        else:
+            self._words = ""
         self.draw()
 
     def _active(self) -> int | None:
@@ -237,8 +289,17 @@ Each line in two rows over one time axis; `┃` is now, what follows is faint: a
             self.view = replace(self.view, shift=self.view.shift + (ns - middle) // self.view.cell)
 
     def _fit_first(self, frame: Frame, width: int) -> None:
-        """Until a zoom was chosen, follow the period of channel 0, which a command changes and time does not."""
-        period = frame.peeks.get("pit.ch0.period")
-        if self._fitted != "" and period and (period, width) != self._fitted:
-            self._fitted = (period, width)
-            self.view = fitting(frame, width, self.view)
+        """Until a zoom was chosen, follow the period of channel 0, which a command changes and time does not; while it
+        does not count, that of the uppermost line that has edges to come.
+        """
+        if self._fitted == "":
+            return
+        rhythm = (width, *(frame.peeks.get(name) for name in _RHYTHMS))
+        if rhythm[1]:
+            rhythm = rhythm[:2]
+        if rhythm == self._fitted or (not rhythm[1] and frame.running):
+            return
+        name = "pit.ch0.out" if rhythm[1] else first_with_edges(frame, self.view.names)
+        if name:
+            self._fitted = rhythm
+            self.view = replace(fitting(frame, width, self.view, name), focused=self.view.focused)
