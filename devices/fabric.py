@@ -70,6 +70,11 @@ class Fabric(Reaction):
         self.by_name: dict[str, Source] = {}
         self._latency = guest.latency_ns
         self._serve = {"ideal": self._serve_at_once, "latency": self._serve_slowly}.get(guest.kind)
+        self.odd = 0
+        """Interrupts taken, since somebody asked, in ways whose rhythm is not known beforehand."""
+        self.unsteady = withdraw
+        self.fanned = withdraw
+        """Whether requests may be taken by more than one vCPU, or by more than one way, or go away untaken."""
         self._int = False
         self._high = [0] * 24
         """How many sources hold each I/O APIC pin up."""
@@ -109,6 +114,8 @@ class Fabric(Reaction):
         sent = self.ioapic.raise_pin(pin, source.name) if self._high[pin] == 1 else MERGED
         if held is not NEW and sent is not NEW:
             self._count(source, held, sent)
+        elif held is sent:
+            self.fan_out()
         if pic.intr is not self._int:
             self.follow_int()
 
@@ -240,6 +247,8 @@ class Fabric(Reaction):
         return outcome
 
     def _deliver(self, message: Message, targets: list[Lapic]) -> Outcome:
+        if len(targets) > 1:
+            self.fan_out()
         if message.delivery == Delivery.LOWEST and len(targets) > 1:
             ready = [lapic for lapic in targets if lapic.software_enabled] or targets
             targets = [min(ready, key=lambda lapic: (lapic.ppr, lapic.index))]
@@ -251,6 +260,43 @@ class Fabric(Reaction):
             if outcome is NEW or (outcome is MERGED and best is LOST):
                 best = outcome
         return best
+
+    def fan_out(self) -> None:
+        """A request goes more than one way: who takes it, and how often, no closed form tells."""
+        self.fanned = True
+        if self._latency:
+            self.odd += 1
+
+    def holders(self, source: Source) -> list[int]:
+        """The vCPUs at whose door a request of a source waits."""
+        found = []
+        if source.name.startswith("irq.") and self.pic.pending(source.index):
+            found.append(0)
+        for index, lapic in enumerate(self.lapics):
+            irr = lapic.state.irr
+            while irr:
+                vector = irr.bit_length() - 1
+                irr ^= 1 << vector
+                if lapic.source_of(vector) == source.name:
+                    found.append(index)
+        return found
+
+    def others_counts(self) -> tuple[int, ...]:
+        """What edges count beside their own source's: spurious interrupts, NMIs, SMIs and start-ups, vCPU by vCPU."""
+        counts: list[int] = []
+        for vcpu, lapic in zip(self.vcpus, self.lapics, strict=True):
+            state = lapic.state
+            counts += (vcpu.state.spurious, state.nmis, state.smis, state.startups)
+        return tuple(counts)
+
+    def add_others(self, times: int, change: tuple[int, ...]) -> None:
+        """Count so many times a change of `others_counts`."""
+        for vcpu, lapic, i in zip(self.vcpus, self.lapics, range(0, len(change), 4), strict=True):
+            state = lapic.state
+            vcpu.state.spurious += times * change[i]
+            state.nmis += times * change[i + 1]
+            state.smis += times * change[i + 2]
+            state.startups += times * change[i + 3]
 
     # -- looking
 
@@ -289,11 +335,13 @@ class Fabric(Reaction):
 
     def snapshot(self) -> tuple[Any, ...]:
         """The counts and levels; chips and vCPUs have their own."""
-        return self._int, tuple(self._high), tuple(self._held), tuple(source.snapshot() for source in self.sources)
+        sources = tuple(source.snapshot() for source in self.sources)
+        return self._int, self.fanned, tuple(self._high), tuple(self._held), sources
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Take back what `snapshot` gave."""
-        self._int, high, held, sources = state
+        self._int, self.fanned, high, held, sources = state
+        self.odd = 0
         self._high, self._held = list(high), list(held)
         self.look = 0
         busy = {vcpu.index: vcpu.state.busy_until for vcpu in self.vcpus}

@@ -65,6 +65,10 @@ class LapicPins(LapicCore):
             return self.accept(lvt & 0xFF, False, f"lint{pin}")
         return self._event(delivery)
 
+    def pin_asserted(self, pin: int) -> bool:
+        """Whether LINT0 or LINT1 is active, in the polarity of its LVT entry."""
+        return self._asserted(pin)
+
     def _asserted(self, pin: int) -> bool:
         s = self.state
         if not s.base & EN:

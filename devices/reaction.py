@@ -15,6 +15,9 @@ from timerlab.devices.pic import Pic
 from timerlab.devices.source import Source
 from timerlab.devices.vcpu import Served, Vcpu
 
+STORM = 32
+"""A guest that is asked so often in one nanosecond does nothing else; it goes on at the next event."""
+
 
 class Reaction(ABC):
     """The part of the `Fabric` beyond the controllers."""
@@ -30,6 +33,9 @@ class Reaction(ABC):
     ends: dict[int, int]
     _int: bool
     _latency: int
+    odd: int
+    fanned: bool
+    _withdraw: bool
     _serve: Callable[[int, int], None] | None
 
     @abstractmethod
@@ -55,11 +61,15 @@ class Reaction(ABC):
                 self.ioapic.raise_pin(0, "pic")
             name = "pic" if ack.irq is None else f"irq.{ack.irq}"
             served = Served("pic", ack.vector, name, ack.irq, ack.spurious)
+            if self._withdraw or (ack.irq is not None and pic.level_triggered(ack.irq)):
+                self.odd += 1
         else:
             vector = lapic.pending()
             if vector is None:
                 return None
             served = Served("lapic", vector, lapic.source_of(vector))
+            if lapic.state.tmr >> vector & 1:
+                self.odd += 1
             lapic.take()
         vcpu.last = served.vector
         if served.spurious:
@@ -105,8 +115,13 @@ class Reaction(ABC):
 
     def asserted(self, index: int, served: Served) -> bool:
         """Whether what asked for an interrupt is a level that is still up."""
-        source = self.by_name.get(served.source)
-        level = self._int if source is None else source.level
+        if served.source.startswith("lint"):
+            level = self.lapics[index].pin_asserted(int(served.source[4:]))
+        elif served.source == "pic":
+            level = self._int
+        else:
+            source = self.by_name.get(served.source)
+            level = source is not None and bool(source.level)
         if not level:
             return False
         if served.way == "pic":
@@ -131,11 +146,17 @@ class Reaction(ABC):
             served, vcpu.served = vcpu.served[-1], vcpu.served[:-1]
             self.end(index, served, now)
 
+    def _again(self, index: int, served: Served) -> bool:
+        """Whether the 8259s ask again for the level that is being served, as they do in AEOI mode; once is enough."""
+        return served.way == "pic" and self.pic.highest == served.irq and self.asserted(index, served)
+
     def _serve_at_once(self, index: int, now: int) -> None:
         vcpu = self.vcpus[index].state
         if vcpu.served:
             self._release(index, now)
-        while vcpu.interrupts:
+        for _ in range(STORM):
+            if not vcpu.interrupts or (vcpu.served and self._again(index, vcpu.served[-1])):
+                return
             served = self.acknowledge(index)
             if served is None:
                 return
@@ -143,6 +164,7 @@ class Reaction(ABC):
                 vcpu.served += (served,)
             else:
                 self.end(index, served, now)
+        self.odd += STORM
 
     def _serve_slowly(self, index: int, now: int) -> None:
         vcpu = self.vcpus[index].state
@@ -152,7 +174,7 @@ class Reaction(ABC):
             self.occupy(index, None)
         if vcpu.served:
             self._release(index, now)
-        if vcpu.interrupts:
+        if vcpu.interrupts and not (vcpu.served and self._again(index, vcpu.served[-1])):
             served = self.acknowledge(index)
             if served is not None:
                 vcpu.served += (served,)

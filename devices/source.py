@@ -48,8 +48,10 @@ class Source:
         """The way and the vector by which it was taken."""
         self.base: tuple[int, ...] = self.counts()
         """The counts when sources began to contend for a vCPU."""
-        self.share: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
-        """While counts are estimated: what they were, and the changes that they go on in proportion to."""
+        self.share: tuple[Any, ...] = ()
+        """While counts are estimated: what they were, the changes that they go on in proportion to, and the level that
+        the controllers know of.
+        """
         self.rise: Callable[[], None] = lambda: None
         self.fall: Callable[[], None] = lambda: None
 
@@ -58,8 +60,8 @@ class Source:
         return (self.raised, self.coalesced, self.lost, *self.delivered)
 
     def add(self, raised: int, change: tuple[int, ...]) -> None:
-        """Count `raised` more requests, each of which changes the counts by `change`."""
-        self.raised += raised
+        """Count `raised` more edges, each of which changes the counts by `change`."""
+        self.raised += raised * change[0]
         self.coalesced += raised * change[1]
         self.lost += raised * change[2]
         for vcpu, taken in enumerate(change[3:]):

@@ -50,6 +50,8 @@ ORDER = [
     {"timerlab.devices.source", "timerlab.devices.joint", "timerlab.devices.cpuid"},
     {"timerlab.devices.reaction"},
     {"timerlab.devices.fabric"},
+    {"timerlab.devices.run"},
+    {"timerlab.devices.leaps"},
     {"timerlab.devices.flow"},
     {"timerlab.devices.board"},
     {"timerlab.foresight", "timerlab.machine"},

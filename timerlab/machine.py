@@ -361,6 +361,7 @@ class Machine(Foresight):
         fabric, flow, hands = snapshot.fabric
         self.board.fabric.restore(fabric)
         self._flow.restore(flow)
+        self._flow.since = snapshot.now
         for joint, hand in zip(self.board.joints.values(), hands, strict=True):
             joint.hand = hand
         self.board.reconnect()

@@ -1,0 +1,78 @@
+"""A train of edges on its way through the fabric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from timerlab.clock import Clock
+from timerlab.devices.source import Source
+from timerlab.line import Gap, Train
+
+KEPT = 3
+"""Edges of a train that are handled one by one after a leap, so that lines and pins end as they must."""
+
+
+class Run:
+    """A train of a source: `at` edges are done."""
+
+    __slots__ = ("at", "change", "inert", "other", "source", "steady", "train")
+
+    def __init__(self, source: Source, train: Train) -> None:
+        self.source = source
+        self.train = train
+        self.at = 0
+        self.steady = 0
+        """Edges since anything but counts has changed."""
+        self.change: tuple[int, ...] = ()
+        """What its last rise changed in its source's counts."""
+        self.other: tuple[int, ...] = ()
+        """What it changed in other counts; empty for nothing."""
+        self.inert = False
+        """Its last rise reached nobody."""
+
+    @property
+    def left(self) -> int:
+        """Edges still to come."""
+        return self.train.count - self.at
+
+    @property
+    def long(self) -> bool:
+        """Whether a leap along it is worth the while."""
+        return self.train.count - self.at > 2 * KEPT
+
+    @property
+    def next_ns(self) -> int:
+        """When the next edge is; there must be one."""
+        return self.train.ns(self.at)
+
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """(ns, level) of the edges from `at` on."""
+        train = self.train
+        clock = train.clock
+        num, den, epoch, rem = clock.num, clock.den, clock.epoch, clock.rem
+        tick = train.tick(self.at) - clock.base
+        odd = self.at & 1
+        level = train.level ^ odd
+        gaps = (train.hold, train.rest)
+        for _ in range(self.at, train.count):
+            yield epoch - (rem - tick * den) // num, level
+            tick += gaps[odd]
+            odd ^= 1
+            level ^= 1
+
+    def skip(self, until: int) -> int:
+        """Pass over whole pulses up to nanosecond `until`, but for the last few edges; how many pulses."""
+        pulses = max(0, (self.train.until(until) - self.at - KEPT) // 2)
+        self.at += 2 * pulses
+        return pulses
+
+
+def spread(gap: Gap, level: int, since: int) -> Train | None:
+    """Edges that a line has forgotten, as a train with as many of them, evenly spread from `since` on; `level` is the
+    line's before them. Their number is exact, their moments are not.
+    """
+    count = gap.rises + gap.falls
+    if not count:
+        return None
+    time = max(1, gap.until - since)
+    return Train(Clock(count, time, since), 1, 1 - level, 1, 1, count)
