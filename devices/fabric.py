@@ -111,7 +111,11 @@ class Fabric(Reaction):
         pic, pin = self.pic, irq or 2
         held = pic.raise_line(irq)
         self._high[pin] += 1
-        sent = self.ioapic.raise_pin(pin, source.name) if self._high[pin] == 1 else MERGED
+        if self._high[pin] == 1:
+            sent = self.ioapic.raise_pin(pin, source.name)
+        else:
+            sent = MERGED
+            self.odd += 1
         if held is not NEW and sent is not NEW:
             self._count(source, held, sent)
         elif held is sent:
@@ -187,7 +191,11 @@ class Fabric(Reaction):
         if pin >= len(self._high):
             return LOST
         self._high[pin] += 1
-        return self.ioapic.raise_pin(pin, name) if self._high[pin] == 1 else MERGED
+        if self._high[pin] == 1:
+            return self.ioapic.raise_pin(pin, name)
+        # the pin is up already: another source swallows this edge
+        self.odd += 1
+        return MERGED
 
     def _pin_down(self, pin: int) -> None:
         if pin < len(self._high) and self._high[pin]:
@@ -359,9 +367,18 @@ class Fabric(Reaction):
                 for chip in (self.pic.master, self.pic.slave)
             ],
             tuple(self.ioapic.state.table),
+            [self._high[pin] for pin in self._shared()],
             *[(lapic.state.irr, lapic.state.isr, lapic.state.tmr) for lapic in self.lapics],
             *[vcpu.state.served for vcpu in self.vcpus],
         )
+
+    def _shared(self) -> list[int]:
+        """The pins that more than one source drives: what an edge does there hangs on the others' levels."""
+        routes = [self.hpet.route(timer) for timer in range(len(self._held))]
+        pins = [route.pin for route in routes if route.kind == "pin" and route.pin < len(self._high)]
+        lines = {pin_of(irq): self.by_name[f"irq.{irq}"] for irq in IRQS}
+        shared = {pin for pin in pins if pins.count(pin) > 1}
+        return sorted(shared | {pin for pin in pins if pin in lines and (lines[pin].raised or lines[pin].level)})
 
     def _following(self, level: int) -> int:
         """The request bits of an 8259 that follow their lines."""

@@ -136,9 +136,9 @@ class Flow(Leaps):
                 fabric.free(now)
             if fabric.look:
                 fabric.react(now)
-            if reacts:
-                if fabric.odd:
-                    self._note_odd()
+            if fabric.odd:
+                self._note_odd()
+            if reacts or self.contended:
                 if self.contended:
                     self.stepped += len(rising)
                 elif rising:

@@ -91,6 +91,8 @@ class Leaps(ABC):
         for run in runs:
             if run.source.name != served[-1].source or not run.long or run.other:
                 continue
+            if run.inert or run.change[:1] != (1,) or run.change[2]:
+                continue  # what was taken is older than the mask that its source meets now, or than anything known
             clock, period = run.train.clock, run.train.hold + run.train.rest
             barrier = self._barrier(run, runs, vcpu, to)
             if latency * clock.num >= period * clock.den:

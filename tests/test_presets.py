@@ -8,6 +8,7 @@ from timerlab import Session
 from timerlab.index import presets
 from timerlab.lesson import Lesson
 from timerlab.script import KEYS
+from timerlab.views.panels import CLASSES
 
 NAMES = [preset.name for preset in presets()]
 CHAPTERS = {"a", "b", "c", "d", "e", "f", "basics", "boots"}
@@ -61,6 +62,7 @@ def test_its_head_says_what_it_is(name):
     assert head["title"] == preset.title and len(preset.title) <= 50
     assert preset.about.endswith(".") and len(preset.about) <= 120
     assert preset.chapter in CHAPTERS
+    assert head.get("panel", "pit") in CLASSES
     if "lesson" in head:
         assert 1 <= int(head["lesson"]) <= 40 and len(preset.chapter) == 1
 

@@ -90,19 +90,29 @@ def window(vcpus: int, width: int, first: int) -> range:
     return range(start, start + shown)
 
 
-def fields_at(width: int, height: int = 0) -> tuple[Field, ...]:
-    """The rows under the header: all of them in a wide panel, as many as fit in `height` rows in a narrow one."""
+def fields_at(width: int, height: int = 0, deadlines: bool = False) -> tuple[Field, ...]:
+    """The rows under the header: all of them in a wide panel, as many as fit in `height` rows in a narrow one. Where
+    not all are to be seen, what can be missed goes to the end: the words, or with `deadlines` what counts on the bus.
+    """
     basic = tuple(field for field in BASIC if width >= 64 or field[0] not in _WORDS)
+    if width >= 64 and 0 < height <= len(BASIC):
+        missed = ("LVT", "divide") if deadlines else ("LVT", "deadline")
+        return tuple(sorted(BASIC, key=lambda field: field[0] in missed)) + MORE
     if width >= 78:
         return basic + MORE
     return basic + MORE[: max(0, height - 1 - len(basic))]
+
+
+def deadlines_of(frame: Frame) -> bool:
+    """Whether the first vCPU's timer waits for a TSC deadline."""
+    return frame.peeks["lapic0.timer_mode"] == "deadline"
 
 
 def rows(frame: Frame, width: int, height: int = 0, first: int = 0) -> list[Row]:
     """A header with the vCPUs from `first` on and what they do, then one row a field."""
     shown = window(frame.options.vcpus, width, first)
     pitch = columns(width)[1]
-    fields = fields_at(width, height)
+    fields = fields_at(width, height, deadlines_of(frame))
     cells = [_column(frame, vcpu, pitch) for vcpu in shown]
     head: list[Span] = [(" " * _FIRST, "text")]
     for vcpu in shown:
@@ -333,7 +343,8 @@ A wide or high panel shows all rows. `c` goes one bus clock on, `enter` opens th
         return len(fields_at(width)) + 2
 
     def _fields(self) -> tuple[Field, ...]:
-        return fields_at(self.size.width, self.size.height - 1)
+        deadlines = self.frame is not None and deadlines_of(self.frame)
+        return fields_at(self.size.width, self.size.height - 1, deadlines)
 
     def _window(self, frame: Frame) -> range:
         return window(frame.options.vcpus, self.size.width, self.vcpu)

@@ -24,9 +24,7 @@ def hint(name: str, words: str = "") -> Hint:
     return action.sign, words or action.hint
 
 
-def panel_hints(
-    wide: bool, running: bool, past: bool, busy: bool, lesson: bool, clock: str = "pit"
-) -> list[Hint]:
+def panel_hints(wide: bool, running: bool, past: bool, busy: bool, lesson: bool, clock: str = "pit") -> list[Hint]:
     """The hints while a panel has the focus; `clock` is the oscillator that `c` goes on by."""
     if busy:
         return [hint("prompt"), hint("out", "stop it, nothing is lost")]

@@ -50,7 +50,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel_next", "tab", "tab", "panel", "the next panel"),
     Action("panel_previous", "shift+tab", "shift+tab", "previous panel", "the panel before"),
     Action("zoom", "z", "z", "zoom", "this panel alone, and back"),
-    Action("filter", "slash", "/", "filter", "filter the log, choose the lines of the waves; on a page of help, its rows"),
+    Action("filter", "slash", "/", "filter", "filter the log, choose the waves' lines; on a page of help, its rows"),
     Action("copy", "y", "y", "copy", "copy the row under the cursor, or the panel"),
     Action("out", "escape", "esc", "back out", "stop what is at work; leave the cursor, the filter or the zoom"),
     Action("help", "question_mark,f1", "?", "keys", "keys and help of the focused panel", place="panel"),

@@ -8,13 +8,14 @@ row.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -23,7 +24,7 @@ from textual.widget import Widget
 from timerlab.views import theme
 from timerlab.views.bar import safe
 from timerlab.views.frame import Frame
-from timerlab.views.rows import ASCII, Row, highlight, pad, plain, put, rule, width_of
+from timerlab.views.rows import ASCII, Row, highlight, pad, plain, put, rule
 
 __all__ = ["Panel"]
 
@@ -48,6 +49,8 @@ class Panel(Widget, can_focus=True):
     """Markdown for `?`: what it shows and its own keys."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = ()
     """Key hints of its own for the last row: `(("a b", "cursors"), …)`; empty for the common ones."""
+    HINT_ACTIONS: ClassVar[Mapping[str, str]] = {"enter": "choose"}
+    """The actions of keys in the key row that are the panel's own, for a click on them."""
     TOPIC: ClassVar[str] = ""
     """The prefixes, by blanks, of the values whose marks count for its tab: `pit.`."""
 
@@ -105,6 +108,7 @@ class Panel(Widget, can_focus=True):
         self._strips: list[Strip | None] = []
         self._styles: dict[str, Style] = {}
         self._total = 0
+        self._width = 0
         self._ascii = False
 
     # what a subclass gives
@@ -161,6 +165,7 @@ class Panel(Widget, can_focus=True):
     def draw(self) -> None:
         """Bring the rows up to date and have the lines drawn that differ."""
         width, height = self.size
+        self._width = width
         if self.frame is None or not width or not height or not self.is_attached:
             return
         body = self.body(self.frame, width, height - 1)
@@ -218,10 +223,11 @@ class Panel(Widget, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """The strips of some lines, past Textual's style cache: a panel has no border, padding or opacity to add."""
         strips = [self.render_line(y) for y in crop.line_range]
-        ground = self.background_colors[1]
         for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, ground) for strip in strips]
-        if crop.column_span != (0, self.size.width):
+            if not isinstance(line_filter, ANSIToTruecolor):  # the roles of a theme of true colours are true colours
+                ground = self.background_colors[1]
+                strips = [strip.apply_filter(line_filter, ground) for strip in strips]
+        if crop.column_span != (0, self._width):
             strips = [strip.crop(*crop.column_span) for strip in strips]
         return strips
 
@@ -343,11 +349,15 @@ class Panel(Widget, can_focus=True):
 
     def _strip(self, row: Row) -> Strip:
         """A row as a strip of exactly the panel's width."""
-        width = self.size.width
+        width = self._width
         row = pad(row, width)
         if self.frame is not None and self.frame.ascii:
             row = tuple((text.translate(ASCII), role) for text, role in row)
-        if any(_FOREIGN.search(text) for text, _ in row):  # a note or a file's text: wide, or meant for the terminal
+        line = "".join([text for text, _ in row])
+        if _FOREIGN.search(line):  # a note or a file's text: wide, or meant for the terminal
             foreign = [Segment(safe(text), self._style(role)) for text, role in row]
             return Strip(foreign).adjust_cell_length(width, self._style("text"))
-        return Strip([Segment(text, self._style(role)) for text, role in row], width_of(row))
+        if not self._styles:
+            self._styles = theme.role_styles(self.app.theme_variables)
+        styles = self._styles
+        return Strip([Segment(text, styles[role]) for text, role in row], len(line))

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from timerlab.text import duration, hexa, rate
-from timerlab.views.frame import Frame
+from timerlab.views.frame import Frame, Wave
 from timerlab.views.marks import strongest
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row, Span, pad
@@ -204,7 +204,21 @@ def _wave(frame: Frame, ch: int, cells: int) -> tuple[str, str]:
             lo = start - lead * cell - cell // 2
             if lo < frame.now:
                 lo += int(clock * period)
+            if not peeks.get(f"pit.ch{ch}.null"):  # from one period to the next it looks the same
+                quirks = frame.options.quirks
+                key = (period, high, cells, cell, peeks.get(f"pit.ch{ch}.kind"), quirks.get("pit_count"))
+                wave = _steady(key, quirks.get("odd_mode3"), peeks.get(f"pit.ch{ch}.gate"))
+                if not wave:
+                    wave.append(frame.wave(name, lo, lo + cell * cells, cells))
+                return draw(wave[0], frame.ascii)
     return draw(frame.wave(name, lo, lo + cell * cells, cells), frame.ascii)
+
+
+@lru_cache(64)
+def _steady(*rhythm: object) -> list[Wave]:
+    """Where the wave of a rhythm is kept once it was asked for."""
+    del rhythm
+    return []
 
 
 class PitPanel(Panel):

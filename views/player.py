@@ -165,7 +165,8 @@ def strip(title: str, expected: Sequence[bool | None], finished: bool, playing: 
     """The strip: title, expectations met, and the keys that move the lesson."""
     wide = width >= 120
     left: list[Sequence[Span]] = [[("Lesson", "strong")]] if wide else []
-    left += [[(title, "text")], squares(expected)]
+    done = squares(expected)
+    left += [[(title, "text")], done]
     words = f"{expected.count(True)} of {len(expected)}" + (" met" if wide else "") if expected else ""
     left.append([(words, "label")] if words else [])
     if finished:
@@ -182,6 +183,8 @@ def strip(title: str, expected: Sequence[bool | None], finished: bool, playing: 
         action = BY_NAME[name]
         right.append([(action.sign, "interactive!"), (f" {action.hint}", "label")])
     start = [(" ", "text"), *joined(left)]
+    if width_of(start) > width - 12:  # without the squares the count still says it
+        start = [(" ", "text"), *joined([item for item in left if item is not done])]
     while right and width_of(start) + width_of(joined(right)) + 3 > width:
         right.pop()
     if width_of(start) > width:
@@ -192,8 +195,16 @@ def strip(title: str, expected: Sequence[bool | None], finished: bool, playing: 
 class Strip(Bar):
     """The strip itself."""
 
+    player: Player | None = None
+
+    def on_resize(self) -> None:
+        """Draw again at the new width."""
+        if self.player is not None:
+            self.show(self.player)
+
     def show(self, player: Player) -> None:
         """Draw where the lesson stands."""
+        self.player = player
         lesson = player.lesson
         row = strip(lesson.title, outcomes(lesson), lesson.finished, player.playing, self.size.width)
         self.put([row])

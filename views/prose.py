@@ -17,7 +17,8 @@ _GROUPS = re.compile(r"(?<=\d) (?=\d{3}(?!\d))")
 """The blank inside of a number: no row ends there."""
 _COLUMNS = re.compile(r" *(?:\S+(?: \S+)* {2,})*")
 """What stands before the last column of a line."""
-_LIST = re.compile(r"(\s*)(?:[*+-]|\d+[.)])\s+")
+_LIST = re.compile(r"(\s*)[*+-]\s+")
+"""A list's mark. A number is none: in a text that is wrapped anywhere, `0.` may be the end of a sentence."""
 
 
 def rows(markdown: str, width: int) -> list[Row]:

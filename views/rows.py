@@ -48,7 +48,10 @@ _HEX = re.compile(r"(?<![\w.])((?:0000 )*)([0-9A-F]{1,4}(?: [0-9A-F]{4})*|[0-9A-
 
 def width_of(spans: Iterable[Span]) -> int:
     """How many cells the spans take."""
-    return sum(len(text) for text, _ in spans)
+    cells = 0
+    for text, _ in spans:
+        cells += len(text)
+    return cells
 
 
 def plain(row: Iterable[Span]) -> str:
@@ -59,7 +62,9 @@ def plain(row: Iterable[Span]) -> str:
 def pad(spans: Iterable[Span], width: int) -> Row:
     """The spans, filled with blanks or cut to `width` cells."""
     row = tuple(spans)
-    gap = width - width_of(row)
+    gap = width
+    for text, _ in row:
+        gap -= len(text)
     if gap > 0:
         return (*row, (" " * gap, "text"))
     return row if gap == 0 else cut(row, 0, width)

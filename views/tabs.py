@@ -47,11 +47,16 @@ class Tabs(Bar):
     """The row itself."""
 
     tabs: Sequence[Tab] = ()
+    _state: tuple[str, Collection[str], Collection[str]] = ("", (), ())
 
     def show(self, tabs: Sequence[Tab], focus: str, shown: Collection[str], marked: Collection[str]) -> None:
         """Draw the tabs."""
-        self.tabs = tabs
+        self.tabs, self._state = tabs, (focus, shown, marked)
         self.put([spans(tabs, self.size.width, focus, shown, marked)])
+
+    def on_resize(self) -> None:
+        """Draw again at the new width."""
+        self.show(self.tabs, *self._state)
 
     async def on_click(self, event: events.Click) -> None:
         """A click shows the panel."""

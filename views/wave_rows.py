@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
+from timerlab.line import Wave as Cells
 from timerlab.text import count, duration_exact, moment, rate
 from timerlab.views.frame import Frame
 from timerlab.views.port61 import tone
@@ -225,8 +226,7 @@ def _line(
     at_cursor: dict[str, int],
 ) -> list[Row]:
     """One line's two rows, with its name, its values and, where there is room, what it is."""
-    wave = halved(frame.wave(name, lo, hi, 2 * plan.cells))
-    upper, lower = draw(wave, frame.ascii)
+    upper, lower = _drawn(frame, name, lo, hi, plan.cells)
     before = 0
     if lo < 0:  # nothing was before the power came on
         before = min(plan.cells, max(0, cell_of(0, lo, hi - lo, plan.cells)))
@@ -253,6 +253,21 @@ def _line(
             words = words.partition(",")[0].partition("  ")[0]
         second = [(" " + words, "label")]
     return [(*left, *wave_rows[0]), (*pad(clip(second, plan.at - 1), plan.at), *wave_rows[1])]
+
+
+def _drawn(frame: Frame, name: str, lo: int, hi: int, cells: int) -> tuple[str, str]:
+    """A line's two rows: by half cells, so that a pulse across two cells stands as one, but for what has no pulses."""
+    whole = frame.wave(name, lo, hi, 1)
+    if not whole.counts[0]:
+        return draw(Cells(whole.start, [0] * cells, [whole.start] * cells), frame.ascii)
+    if whole.counts[0] >= 3 * cells:
+        wave = frame.wave(name, lo, hi, cells)
+        if min(wave.counts) >= 3:
+            return draw(wave, frame.ascii)
+    halves = halved(frame.wave(name, lo, hi, 2 * cells))
+    if whole.counts[0] * 5 > cells * 6 and halves.counts.count(1) * 3 > cells:  # as fast as the cells: a moiré at best
+        halves = Cells(whole.start, [3] * cells, [whole.start] * cells)
+    return draw(halves, frame.ascii)
 
 
 def _crossing(at_now: int | None, at_cursor: dict[str, int]) -> list[tuple[int, str]]:

@@ -19,7 +19,11 @@ from timerlab.views.wave_rows import View, fitting, head_rows, names_of, pitch, 
 
 __all__ = ["WavesPanel"]
 
-_RHYTHMS = ("pit.ch0.period", "rtc.rate", "rtc.b", "hpet.conf", "hpet.t0.period", "lapic0.tmict", "lapic0.lvt_timer")
+_RHYTHMS = (
+    "pit.ch0.period",
+    *("pit.ch0.cr", "pit.ch0.kind", "rtc.rate", "rtc.b", "hpet.conf"),
+    *("hpet.t0.period", "lapic0.tmict", "lapic0.lvt_timer"),
+)
 """Values that set how fast lines move: the window follows the first, or else any of the others."""
 
 

@@ -14,12 +14,12 @@ from textual.pilot import Pilot
 
 from timerlab import Session
 from timerlab.views import hints, keys, layout, prose
-from timerlab.views.acts import rates
 from timerlab.views.app import CLASSES, TimerlabApp
 from timerlab.views.help import HelpPanel, HelpScreen
 from timerlab.views.history import History
 from timerlab.views.jump import JumpScreen
 from timerlab.views.rows import plain, width_of
+from timerlab.views.time_acts import rates
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 RUNNING_PIT = ("outb 43h 34h", "outb 40h a9h", "outb 40h 04h", "skip 10ms")

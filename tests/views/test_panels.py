@@ -39,6 +39,11 @@ class Options:
     guest: str = "manual"
     start: str = "2026-01-01T00:00:00"
     pit_hz: Fraction = Fraction(105_000_000, 88)
+    tsc_khz: Fraction = Fraction(2_600_000)
+    apic_bus_hz: Fraction = Fraction(1_000_000_000)
+    hpet_period_fs: int = 10_000_000
+    hpet_timers: int = 3
+    quirks: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
