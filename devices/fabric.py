@@ -72,6 +72,8 @@ class Fabric(Reaction):
         self._serve = {"ideal": self._serve_at_once, "latency": self._serve_slowly}.get(guest.kind)
         self.odd = 0
         """Interrupts taken, since somebody asked, in ways whose rhythm is not known beforehand."""
+        self.flowing = False
+        """Whether edges are being handled, and not what an access does."""
         self.unsteady = withdraw
         self.fanned = withdraw
         """Whether requests may be taken by more than one vCPU, or by more than one way, or go away untaken."""
@@ -271,9 +273,8 @@ class Fabric(Reaction):
 
     def fan_out(self) -> None:
         """A request goes more than one way: who takes it, and how often, no closed form tells."""
-        self.fanned = True
-        if self._latency:
-            self.odd += 1
+        if self.flowing:
+            self.fanned = True
 
     def holders(self, source: Source) -> list[int]:
         """The vCPUs at whose door a request of a source waits."""

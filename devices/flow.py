@@ -84,7 +84,9 @@ class Flow(Leaps):
         if self.estimated_since is not None:
             self._estimate(runs)
         elif runs or fabric.ends:
+            fabric.flowing = True
             self._go(runs, to)
+            fabric.flowing = False
         elif fabric.look:
             fabric.react(to)
         self._note_odd()
@@ -136,6 +138,8 @@ class Flow(Leaps):
                 fabric.free(now)
             if fabric.look:
                 fabric.react(now)
+            if slow and fabric.fanned:
+                fabric.odd += len(rising)
             if fabric.odd:
                 self._note_odd()
             if reacts or self.contended:
@@ -191,6 +195,7 @@ class Flow(Leaps):
                 run.other = tuple(a - b for a, b in zip(after, counts, strict=True))
             elif changed:
                 run.steady = 0
+            run.waiting = not changed and coalesced == raised == 1 and not lost and not any(delivered)
             run.inert = not changed and not coalesced and lost == raised and not any(delivered)
 
     # -- several sources for one vCPU: a budget, then an estimate

@@ -64,7 +64,7 @@ class Leaps(ABC):
         for run in rising:
             if run.long and run.inert:
                 leapt |= self._count(run, run.skip(to))
-            elif run.long and run.change[1] and not any(run.change[2:]) and not run.other:
+            elif run.long and run.waiting:
                 leapt |= self._leap_blocked(run, runs, to)
         for vcpu, until in list(self.fabric.ends.items()):
             if until == now + self.fabric.guest.latency_ns and not self.fabric.waits(vcpu):
@@ -72,17 +72,20 @@ class Leaps(ABC):
         return leapt
 
     def _leap_blocked(self, run: Run, runs: list[Run], to: int) -> bool:
-        """A request that waits where no handler runs, and was not taken, waits on: for IF, for TPR, for a level."""
+        """A request that waits, waits on: for the handler that runs to end or, where none does and it was not taken,
+        for IF, for TPR, for a level.
+        """
         fabric = self.fabric
         holders = fabric.holders(run.source)
-        if not holders or any(vcpu in fabric.ends for vcpu in holders):
+        if not holders:
             return False
+        end = min((fabric.ends[vcpu] for vcpu in holders if vcpu in fabric.ends), default=to + 1)
         held = {served.source for vcpu in holders for served in fabric.vcpus[vcpu].state.served}
+        others = [other for other in runs if other is not run and other.left]
         barrier = min(
-            (other.next_ns for other in runs if other.left and (not other.long or other.source.name in held)),
-            default=to + 1,
+            (other.next_ns for other in others if not other.long or other.source.name in held), default=to + 1
         )
-        return self._count(run, run.skip(barrier - 1))
+        return self._count(run, run.skip(min(barrier, end) - 1))
 
     def _leap_taken(self, vcpu: int, rising: list[Run], runs: list[Run], now: int, to: int) -> bool:
         """A vCPU has just taken an interrupt, and nothing waits for it: its source may have it to itself."""
@@ -98,7 +101,7 @@ class Leaps(ABC):
             if latency * clock.num >= period * clock.den:
                 return self._leap_behind(run, now, barrier, vcpu)
             as_it_comes = run in rising and run.change[:3] == (1, 0, 0) and run.change[3 + vcpu] == 1
-            if as_it_comes and self._count(run, run.skip(barrier - 1)):
+            if as_it_comes and not self.fabric.queues(vcpu) and self._count(run, run.skip(barrier - 1)):
                 self.fabric.occupy(vcpu, run.train.ns(run.at - 1) + latency)
                 return True
         return False
@@ -111,7 +114,7 @@ class Leaps(ABC):
             for other in runs
             if other is not run
             and other.left
-            and not other.inert
+            and (other.source.name in held or not (other.inert or other.waiting))
             and (not other.long or other.source.vcpu in (vcpu, -1) or other.source.name in held)
         ]
         return min(others, default=to + 1)

@@ -85,6 +85,11 @@ class Reaction(ABC):
         lapic = self.lapics[index]
         return lapic.extint or lapic.pending() is not None
 
+    def queues(self, index: int) -> bool:
+        """Whether a vCPU's local APIC holds a request that is only behind what is in service."""
+        state = self.lapics[index].state
+        return bool(state.irr) and state.irr.bit_length() - 1 >> 4 > state.tpr >> 4
+
     def occupy(self, index: int, until: int | None) -> None:
         """The handler of a vCPU runs until some moment, or (None) runs no more."""
         self.vcpus[index].state.busy_until = until

@@ -15,7 +15,7 @@ KEPT = 3
 class Run:
     """A train of a source: `at` edges are done."""
 
-    __slots__ = ("at", "change", "inert", "other", "source", "steady", "train")
+    __slots__ = ("at", "change", "inert", "other", "source", "steady", "train", "waiting")
 
     def __init__(self, source: Source, train: Train) -> None:
         self.source = source
@@ -29,6 +29,8 @@ class Run:
         """What it changed in other counts; empty for nothing."""
         self.inert = False
         """Its last rise reached nobody."""
+        self.waiting = False
+        """Its last rise met one that still waited, and that was all."""
 
     @property
     def left(self) -> int:

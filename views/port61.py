@@ -18,6 +18,9 @@ __all__ = ["BITS", "Port61Panel", "rows", "tone"]
 BITS = ("serr", "iochk", "out2", "ref", "nochk", "noserr", "spkr", "gate2")
 """The port's bits, 7 first, by the names of their values: `port61.gate2`."""
 
+_REFRESH_CLOCKS = 18
+"""PIT clocks between two refresh requests, where channel 1 does not make them: 15.086 µs."""
+
 
 def rows(frame: Frame, width: int) -> list[Row]:
     """The panel's rows: the bits as a read gives them, the tone, and from 64 cells on the refresh toggle."""
@@ -80,18 +83,25 @@ def _refresh(frame: Frame) -> Row:
     due = frame.peeks.get("refresh.next")
     if not isinstance(due, int):
         return (("–", "absent"),)
-    after = frame.edge("refresh", due, 1)
+    apart = _apart(frame, due)
     row: list[Span] = []
-    if after is not None:
-        row += [("toggles each ", "label"), (duration(_exact(frame, after[0] - due)), "text"), ("  ", "text")]
+    if apart is not None:
+        row += [("toggles each ", "label"), (duration(apart), "text"), ("  ", "text")]
     arrow = "↓ " if frame.peeks.get("refresh.level") else "↑ "
     return (*row, ("next ", "label"), (arrow + duration(due - frame.now), "text"))
 
 
-def _exact(frame: Frame, apart: int) -> Fraction | int:
-    """The distance of two toggles without the rounding of their moments, where channel 1 makes them."""
-    whole = Fraction(1_000_000_000) * frame.number("pit.ch1.period") / frame.options.pit_hz
-    return whole if abs(whole - apart) <= 1 else apart
+def _apart(frame: Frame, due: int) -> Fraction | int | None:
+    """The distance of two toggles, without the rounding of their moments where it is known what makes them."""
+    source = frame.options.quirks.get("refresh")
+    clocks = _REFRESH_CLOCKS if source == "clock" else frame.number("pit.ch1.period")
+    whole = Fraction(1_000_000_000) * clocks / frame.options.pit_hz
+    if source in ("clock", "out1") and clocks and not (source == "out1" and frame.peeks.get("pit.ch1.null")):
+        return whole
+    after = frame.edge("refresh", due, 1)
+    if after is None:
+        return None
+    return whole if abs(whole - (after[0] - due)) <= 1 else after[0] - due
 
 
 class Port61Panel(Panel):

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from timerlab.line import Wave as Cells
 from timerlab.text import count, duration_exact, moment, rate
-from timerlab.views.frame import Frame
+from timerlab.views.frame import Frame, Wave
 from timerlab.views.port61 import tone
 from timerlab.views.rows import Row, Span, clip, highlight, pad, put, rule
 from timerlab.views.square import cell_of, draw, halved, ruler
@@ -258,16 +258,21 @@ def _line(
 def _drawn(frame: Frame, name: str, lo: int, hi: int, cells: int) -> tuple[str, str]:
     """A line's two rows: by half cells, so that a pulse across two cells stands as one, but for what has no pulses."""
     whole = frame.wave(name, lo, hi, 1)
-    if not whole.counts[0]:
-        return draw(Cells(whole.start, [0] * cells, [whole.start] * cells), frame.ascii)
-    if whole.counts[0] >= 3 * cells:
-        wave = frame.wave(name, lo, hi, cells)
-        if min(wave.counts) >= 3:
-            return draw(wave, frame.ascii)
+    edges = whole.counts[0]
+    if not edges:
+        return _alike(whole, cells, frame.ascii)
+    if edges >= 3 * cells and min(frame.wave(name, lo, hi, cells).counts) >= 3:
+        return _alike(whole, cells, frame.ascii)
     halves = halved(frame.wave(name, lo, hi, 2 * cells))
-    if whole.counts[0] * 5 > cells * 6 and halves.counts.count(1) * 3 > cells:  # as fast as the cells: a moiré at best
-        halves = Cells(whole.start, [3] * cells, [whole.start] * cells)
+    if edges * 5 > cells * 6 and halves.counts.count(1) * 3 > cells:  # as fast as the cells: a moiré at best
+        return _alike(whole, cells, frame.ascii)
     return draw(halves, frame.ascii)
+
+
+def _alike(whole: Wave, cells: int, ascii: bool) -> tuple[str, str]:
+    """Two rows of the same sign: of what is flat, or dense."""
+    upper, lower = draw(whole if not whole.counts[0] else Cells(whole.start, [3], list(whole.levels)), ascii)
+    return upper * cells, lower * cells
 
 
 def _crossing(at_now: int | None, at_cursor: dict[str, int]) -> list[tuple[int, str]]:
