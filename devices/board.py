@@ -259,7 +259,7 @@ class Board:
         self.bus.attach(pic, PIC_PORTS)
         self.bus.attach(pm, PM_PORTS)
         self.memory = MemoryBus(self.ram)
-        self.memory.attach(hpet, HPET_BASE, HPET_SIZE)
+        self.memory.attach(hpet, HPET_BASE, max(HPET_SIZE, 0x100 + 0x20 * config.timers))
         self.memory.attach(self.ioapic, IOAPIC_BASE, IOAPIC_SIZE)
 
         names = names_of(config.timers, config.vcpus)

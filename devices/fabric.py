@@ -31,6 +31,9 @@ from timerlab.regs import Peek
 
 NEW, MERGED, HELD, LOST = Outcome.NEW, Outcome.MERGED, Outcome.HELD, Outcome.LOST
 
+MASKED = 1 << 16
+"""The mask bit of a redirection entry."""
+
 IRQS = tuple(irq for irq in range(16) if irq != 2)
 """The ISA lines; IRQ 2 is the cascade."""
 
@@ -113,11 +116,7 @@ class Fabric(Reaction):
         pic, pin = self.pic, irq or 2
         held = pic.raise_line(irq)
         self._high[pin] += 1
-        if self._high[pin] == 1:
-            sent = self.ioapic.raise_pin(pin, source.name)
-        else:
-            sent = MERGED
-            self.odd += 1
+        sent = self.ioapic.raise_pin(pin, source.name) if self._high[pin] == 1 else self._swallowed(pin)
         if held is not NEW and sent is not NEW:
             self._count(source, held, sent)
         elif held is sent:
@@ -195,9 +194,12 @@ class Fabric(Reaction):
         self._high[pin] += 1
         if self._high[pin] == 1:
             return self.ioapic.raise_pin(pin, name)
-        # the pin is up already: another source swallows this edge
+        return self._swallowed(pin)
+
+    def _swallowed(self, pin: int) -> Outcome:
+        """An edge on a pin that another source holds up already: there is none."""
         self.odd += 1
-        return MERGED
+        return LOST if self.ioapic.state.table[pin] & MASKED else MERGED
 
     def _pin_down(self, pin: int) -> None:
         if pin < len(self._high) and self._high[pin]:
@@ -238,6 +240,11 @@ class Fabric(Reaction):
     def post(self, address: int, data: int, source: str) -> Outcome:
         """A write to FEExxxxxh, which is a message."""
         return self.send(Message.msi(address, data, source))
+
+    def post_by_hand(self, address: int, data: int) -> None:
+        """The same by a program, which no wire stands for."""
+        self.others.raised += 1
+        self._count(self.others, LOST, self.post(address, data, "ipi"))
 
     def send(self, message: Message) -> Outcome:
         """A message to the local APICs that it addresses."""

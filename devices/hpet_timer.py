@@ -316,7 +316,7 @@ class Writes:
         self.gated = quirks["hpet_status"] == "gated"
         self.checked = quirks["hpet_config"] == "checked"
         self.split = quirks["hpet_64bit"] == "split"
-        self.both = quirks["hpet_valset"] == "both"
+        self.both = quirks["valset"] == "both"
         self.host_timer = quirks["hpet_match"] == "deadline"
 
     def conf(self, timer: Timer, caps: Caps, value: int) -> None:

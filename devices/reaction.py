@@ -47,7 +47,7 @@ class Reaction(ABC):
         some time after the CPU saw INTR, which may have fallen since: then the 8259 answers with a spurious vector.
         """
         lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
-        late = late and pic.withdrawn and index == 0
+        late = late and self._withdraw and pic.withdrawn and index == 0
         # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
         asked = lapic.state.extint or late or (index == 0 and self._int)
         if asked and (lapic.extint or (late and lapic.extint_path)):
@@ -117,6 +117,32 @@ class Reaction(ABC):
         else:
             self.lapics[index].eoi()
         self.look |= 1 << index
+
+    def innermost(self, index: int) -> Served | None:
+        """The interrupt that a vCPU took last and has not ended, taken off its list; those that the guest has ended by
+        itself, by a port or the EOI register, are passed over.
+        """
+        vcpu, isr = self.vcpus[index].state, self.lapics[index].state.isr
+        while vcpu.served:
+            served, vcpu.served = vcpu.served[-1], vcpu.served[:-1]
+            if served.way == "lapic":
+                gone = not isr >> served.vector & 1
+            else:
+                automatic = self.pic.master.aeoi
+                gone = not (served.spurious or automatic or served.irq is None or self.pic.in_service(served.irq))
+            if not gone:
+                return served
+        return None
+
+    def end_any(self, index: int, now: int) -> None:
+        """EOI where no interrupt was taken here: to the local APIC if it has one in service, or else to the 8259s."""
+        if self.lapics[index].state.isr:
+            self.lapics[index].eoi()
+            return
+        irq = 8 if self.pic.slave.isr else 0
+        if index == 0 and (irq or self.pic.master.isr):
+            self.pic.eoi(irq, now, False)
+            self.follow_int()
 
     def asserted(self, index: int, served: Served) -> bool:
         """Whether what asked for an interrupt is a level that is still up."""

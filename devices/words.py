@@ -73,10 +73,12 @@ def stored_words(machine: Machine, address: int, value: int, width: int, vcpu: i
             return "the local APIC takes 32 bits at multiples of 16 only"
         return joined(lapic_words.wrote(offset, value, before, after, vcpu), happened(before, after))
     device, _ = machine.board.memory.find(address)
+    if address in machine.MESSAGES:
+        if width != 32 or address < machine.MESSAGES.start + 0x1000:
+            return "no APIC page there, and no message: the write is lost"
+        return joined("interrupt message", happened(before, after))
     if device.name not in _MEMORY:
-        return (
-            f"RAM, {width // 8} bytes" if address not in machine.MESSAGES else "no APIC page there, the write is lost"
-        )
+        return f"RAM, {width // 8} bytes"
     return joined(_MEMORY[device.name][0](address, value, before, after), happened(before, after))
 
 

@@ -357,8 +357,8 @@ def test_comparator_then_period():
 
 
 def test_one_write_after_val_set_is_comparator_and_period():
-    """T32; hpet_valset=accumulator leaves the period 0."""
-    for quirks, cmp in (({}, 0x246), ({"hpet_valset": "accumulator"}, 0x123)):
+    """T32; valset=accumulator leaves the period 0."""
+    for quirks, cmp in (({}, 0x246), ({"valset": "accumulator"}, 0x123)):
         r = Rig(**quirks)
         timer(r, 0, 0x4C, 0x123)
         r.writel(CONF, 1)

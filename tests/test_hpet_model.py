@@ -128,7 +128,7 @@ def same(rig, model, count):
 
 @given(programs, kinds, rates)
 def test_the_closed_form_is_the_specification_tick_by_tick(program, kind, period_fs):
-    rig = Rig(period_fs, **{f"hpet_{name}": value for name, value in kind.items()})
+    rig = Rig(period_fs, **{name if name == "valset" else f"hpet_{name}": value for name, value in kind.items()})
     model = ModelHpet(period_fs, **kind)
     for move in [("write", CONF, 1, 64), *program, ("skip", 300)]:
         act(model, move)

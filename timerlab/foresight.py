@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timerlab.devices.board import Board
 from timerlab.line import Train, edge_after
+from timerlab.units import LONGEST_NS
 
 if TYPE_CHECKING:
     from timerlab.machine import Machine
@@ -24,8 +25,11 @@ class Foresight(ABC):
     """The values that run by themselves, but for the PIT's."""
 
     def next_event(self) -> tuple[int, str] | None:
-        """(ns, line) of the next edge on an OUT or an interrupt line; of several at once the first wired."""
-        return min(self._events(), key=lambda event: event[0], default=None)
+        """(ns, line) of the next edge on an OUT or an interrupt line; of several at once the first wired. None is more
+        than a thousand years ahead.
+        """
+        event = min(self._events(), key=lambda event: event[0], default=None)
+        return None if event is None or event[0] > self.now + LONGEST_NS else event
 
     def _events(self) -> Iterator[tuple[int, str]]:
         """The chips' next edges, under the names of the lines that they reach."""

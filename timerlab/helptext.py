@@ -9,6 +9,7 @@ from timerlab.errors import CommandError
 from timerlab.explain import explain_name
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
+from timerlab.registers import where
 from timerlab.regs import Reg
 
 NUMBERS = """# Numbers and times
@@ -101,8 +102,7 @@ def verb_page(verb: Verb) -> str:
 
 def register(reg: Reg) -> str:
     """One register with its bits."""
-    where = f"port {reg.address:X}h" if reg.address >= 0 else "latched"
-    lines = [f"# {reg.name}: {reg.title}", "", f"{where}; {reg.about}. *{reg.source}*", ""]
+    lines = [f"# {reg.name}: {reg.title}", "", f"{where(reg)}; {reg.about}. *{reg.source}*", ""]
     for layout in reg.layouts:
         lines += [f"## {layout.name}", "", "| bits | field | meaning |", "|---|---|---|"]
         for field in layout.fields:

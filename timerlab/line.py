@@ -8,7 +8,6 @@ is computed again from a checkpoint.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -205,32 +204,27 @@ class Line:
 
 def wave_of(start: int, trains: list[Train], lo: int, hi: int, cells: int) -> Wave:
     """The window `[lo, hi)` in `cells` cells; `start` is the level before the first train."""
-    ends = [train.ns(train.count - 1) for train in trains]
-    begins = [train.ns(0) for train in trains]
-    before = [0]
-    for train in trains:
-        before.append(before[-1] + train.count)
-
-    def total(ns: int) -> int:
-        at = bisect_right(begins, ns)
-        if not at:
-            return 0
-        if ns >= ends[at - 1]:
-            return before[at]
-        return before[at - 1] + trains[at - 1].until(ns)
-
     span = hi - lo
-    seen = total(lo - 1)
-    level = start ^ (seen & 1)
-    counts: list[int] = []
-    levels: list[int] = []
-    first = level
-    for cell in range(1, cells + 1):
-        now = total(lo + span * cell // cells - 1)
-        counts.append(now - seen)
-        level ^= (now - seen) & 1
+    counts = [0] * cells
+    seen = 0
+    for train in trains:
+        before = train.until(lo - 1)
+        seen += before
+        after = train.until(hi - 1)
+        if after - before <= cells:
+            for index in range(before, after):
+                # the first cell whose end, lo + span * cell // cells, lies behind the edge
+                counts[-((lo - train.ns(index) - 1) * cells // span) - 1] += 1
+            continue
+        for cell in range(cells):
+            upto = train.until(lo + span * (cell + 1) // cells - 1)
+            counts[cell] += upto - before
+            before = upto
+    first = level = start ^ (seen & 1)
+    levels = []
+    for count in counts:
+        level ^= count & 1
         levels.append(level)
-        seen = now
     return Wave(first, counts, levels)
 
 

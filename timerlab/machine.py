@@ -108,15 +108,18 @@ class Machine(Foresight):
         return value
 
     def store(self, address: int, value: int, width: int = 32, vcpu: int = 0) -> None:
-        """`writeb`, `writew`, `writel`, `writeq` by a vCPU. What it writes to FEExxxxxh outside of its APIC's page goes
-        nowhere: only chips send messages there.
+        """`writeb`, `writew`, `writel`, `writeq` by a vCPU. 32 bits to FEExxxxxh, outside of its APIC's page, are an
+        interrupt message, as they are from a chip; not so in the page where APICs are at reset, on or off.
         """
         check_memory(address, width, value)
         lapic = self._lapic(vcpu)
         self._flow.visible(self.now)
         if lapic.decodes and lapic.base <= address < lapic.base + APIC_PAGE:
             lapic.store(address - lapic.base, value, width, self.now)
-        elif address not in self.MESSAGES:
+        elif address in self.MESSAGES:
+            if width == 32 and address >= self.MESSAGES.start + APIC_PAGE:
+                self.board.fabric.post_by_hand(address, value)
+        else:
             self.board.memory.write(address, value, width, self.now)
         self._accessed()
 
@@ -200,20 +203,24 @@ class Machine(Foresight):
         """
         self._lapic(vcpu)
         self._flow.visible(self.now)
-        state = self.board.vcpus[vcpu].state
-        if not state.served:
-            return None
-        served, state.served = state.served[-1], state.served[:-1]
-        self.board.fabric.occupy(vcpu, None)
-        self.board.fabric.end(vcpu, served, self.now)
+        fabric = self.board.fabric
+        served = fabric.innermost(vcpu)
+        fabric.occupy(vcpu, None)
+        if served is None:
+            fabric.end_any(vcpu, self.now)
+        else:
+            fabric.end(vcpu, served, self.now)
         self._accessed()
-        return served.vector
+        return None if served is None else served.vector
 
     def interrupts(self, on: bool, vcpu: int = 0) -> None:
         """`sti` and `cli`: RFLAGS.IF of a vCPU."""
         self._lapic(vcpu)
         self._flow.visible(self.now)
-        self.board.vcpus[vcpu].state.interrupts = on
+        state = self.board.vcpus[vcpu].state
+        if on and not state.interrupts:
+            self.board.pic.withdrawn = False  # what came and went meanwhile, the CPU never saw
+        state.interrupts = on
         self._accessed()
 
     def inta_seen(self) -> None:

@@ -37,8 +37,8 @@ def checked(
     quirks: Mapping[str, str] | None,
     tsc_khz: Number | None,
     apic_bus_hz: Number | None,
-    hpet_period_fs: int | None,
-    hpet_timers: int | None,
+    hpet_period_fs: Number | None,
+    hpet_timers: Number | None,
 ) -> tuple[Options, Config]:
     """The options, and the machine that they ask for; ValueError for one that makes no sense."""
     config = Config(
@@ -50,8 +50,15 @@ def checked(
         start,
         None if tsc_khz is None else Fraction(tsc_khz),
         None if apic_bus_hz is None else Fraction(apic_bus_hz),
-        hpet_period_fs,
-        hpet_timers,
+        _whole("hpet_period_fs", hpet_period_fs),
+        _whole("hpet_timers", hpet_timers),
     )
     constants = (config.hz, config.khz, config.bus_hz, config.period_fs, config.timers)
     return Options(profile, vcpus, guest, start, *constants, resolve(profile, quirks)), config
+
+
+def _whole(name: str, value: Number | None) -> int | None:
+    """An option that counts; ValueError for a fraction."""
+    if value is None or Fraction(value).denominator == 1:
+        return None if value is None else int(value)
+    raise ValueError(f"{name} cannot be {value}: a whole number")

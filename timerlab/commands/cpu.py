@@ -182,7 +182,8 @@ class Eoi(Access):
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         if value is None:
-            return "no handler runs, nothing to end"
+            said = happened(before, machine.peeks())
+            return "no handler runs: EOI to whoever has an interrupt in service" + (f", {said}" if said else "")
         said = happened(before, machine.peeks())
         return f"handler of {hexa(value, 2)} ends" + (f", {said}" if said else "")
 

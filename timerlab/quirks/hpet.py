@@ -39,7 +39,7 @@ QUIRKS = (
         gated="is set with INT_ENB = 1 only, and cleared with INT_ENB or ENABLE",
     ),
     quirk(
-        "hpet_valset",
+        "valset",
         "what the comparator write after VAL_SET sets",
         f"{_TIMER}, which leaves it open; AMD-8111 data sheet; Intel ICH7 datasheet, Periodic Mode",
         both="comparator and period",

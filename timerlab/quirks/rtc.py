@@ -14,6 +14,7 @@ QUIRKS = (
         mc146818="UIP from 244 us before the update to its end, 1984 us (248 us at MHz bases) after its start: the "
         "new time, UF and AF come then",
         ds12887="UIP for the 244 us before the update, which takes no time (F19)",
+        qemu="the same, as QEMU has it",
     ),
     quirk(
         "rtc_pf",
