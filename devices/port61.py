@@ -18,7 +18,7 @@ from timerlab.regs import Layout, Peek, Reg, flag
 
 PORT = 0x61
 REFRESH_CLOCKS = 18
-"""PIT clocks between two refresh requests: 528/35 us."""
+"""PIT clocks between two refresh requests: 528/35 µs."""
 
 KVM_REFRESH_BIT = 14
 
@@ -51,7 +51,7 @@ PORT61 = Reg(
                     clear="low",
                     set="high",
                 ),
-                flag("REF", 4, "ro", "toggles at each refresh request, 15.086 us", source=_SRC, clear="0", set="1"),
+                flag("REF", 4, "ro", "toggles at each refresh request, 15.086 µs", source=_SRC, clear="0", set="1"),
                 flag(
                     "NOCHK",
                     3,

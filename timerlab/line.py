@@ -160,6 +160,11 @@ class Line:
         if level != self.level:
             self.absorb((Train.edge(ns, level),))
 
+    def note(self, ns: int, level: int) -> None:
+        """The same, but nobody who listens hears of it."""
+        if level != self.level:
+            self._append(Train.edge(ns, level))
+
     def _append(self, train: Train) -> None:
         self.level = train.last_level
         self.edges += train.rises

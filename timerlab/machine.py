@@ -233,7 +233,11 @@ class Machine(Foresight):
     def line_seen(self, irq: int, level: int) -> None:
         """A replayed machine's other device moved its line to the 8259s."""
         self._flow.visible(self.now)
+        source = self.board.fabric.by_name[f"irq.{irq}"]
+        self.board.lines[source.name].note(self.now, level)
+        source.level = level
         if level:
+            source.raised += 1
             self.board.pic.raise_line(irq)
         else:
             self.board.pic.lower_line(irq)

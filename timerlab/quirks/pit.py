@@ -74,9 +74,9 @@ QUIRKS = (
         "refresh",
         "bit 4 of port 61h",
         "Intel PIIX4 82371AB, NMISC; docs/qemu.md, F17; Linux arch/x86/kvm/i8254.c",
-        clock="toggles each 18 PIT clocks, 15.086 us",
+        clock="toggles each 18 PIT clocks, 15.086 µs",
         read_toggle="toggles at each read of the port (F17)",
-        kvm_16us="is bit 14 of the time in ns: 16.384 us, as KVM has it",
+        kvm_16us="is bit 14 of the time in ns: 16.384 µs, as KVM has it",
         out1="toggles at each rising edge of OUT 1",
     ),
     quirk(

@@ -11,9 +11,9 @@ QUIRKS = (
         "update",
         "when an RTC update ends, and how long UIP is high",
         f"{_MC}, Update Cycle; DS12887 datasheet, Update Cycle; docs/qemu.md, F19",
-        mc146818="UIP from 244 us before the update to its end, 1984 us (248 us at MHz bases) after its start: the "
+        mc146818="UIP from 244 µs before the update to its end, 1984 µs (248 µs at MHz bases) after its start: the "
         "new time, UF and AF come then",
-        ds12887="UIP for the 244 us before the update, which takes no time (F19)",
+        ds12887="UIP for the 244 µs before the update, which takes no time (F19)",
         qemu="the same, as QEMU has it",
     ),
     quirk(
