@@ -48,6 +48,8 @@ class Pit(PortDevice):
         self._half_read_taken = quirks["pit_half_read"] == "taken"
         self._43h = 0xFF if quirks["pit_43h"] == "floats" else 0x00
         self._counting_at_power_on = quirks["pit_power_on"] == "mode3"
+        self._synced = -1
+        """The moment to which the channels were brought last: at it there is nothing more to do."""
         self.channels = self._power_on(0)
         for ch, line in zip(self.channels, outs, strict=True):
             line.level = line.start = ch.out
@@ -74,6 +76,9 @@ class Pit(PortDevice):
 
     def sync(self, now: int) -> None:
         """Bring all channels to `now`."""
+        if now == self._synced:
+            return
+        self._synced = now
         for ch, line in zip(self.channels, self.outs, strict=True):
             told = self.rule.sync(ch, now)
             if told:
@@ -309,6 +314,7 @@ class Pit(PortDevice):
     def restore(self, state: State) -> None:
         """Take back what `snapshot` gave."""
         self.channels = [Channel(*values) for values in state]
+        self._synced = -1
 
 
 def _first(

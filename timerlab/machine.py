@@ -65,6 +65,8 @@ class Machine(Foresight):
         """Let time pass up to and including `to`; ValueError for the past."""
         if to < self.now:
             raise ValueError(f"{to} ns is in the past, it is {self.now} ns")
+        if to == self.now:
+            return
         for sync in self._syncs:
             sync(to)
         self.now = to
