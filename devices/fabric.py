@@ -75,6 +75,7 @@ class Fabric(Reaction):
         self._serve = {"ideal": self._serve_at_once, "latency": self._serve_slowly}.get(guest.kind)
         self.odd = 0
         """Interrupts taken, since somebody asked, in ways whose rhythm is not known beforehand."""
+        self.shared: list[int] = []
         self.flowing = False
         """Whether edges are being handled, and not what an access does."""
         self.unsteady = withdraw
@@ -375,18 +376,23 @@ class Fabric(Reaction):
                 for chip in (self.pic.master, self.pic.slave)
             ],
             tuple(self.ioapic.state.table),
-            [self._high[pin] for pin in self._shared()],
+            [self._high[pin] for pin in self.shared],
             *[(lapic.state.irr, lapic.state.isr, lapic.state.tmr) for lapic in self.lapics],
             *[vcpu.state.served for vcpu in self.vcpus],
         )
 
-    def _shared(self) -> list[int]:
-        """The pins that more than one source drives: what an edge does there hangs on the others' levels."""
+    def find_shared(self, asking: set[Source]) -> None:
+        """The pins that more than one source drives: what an edge does there hangs on the others' levels. `asking` are
+        the sources that are about to.
+        """
         routes = [self.hpet.route(timer) for timer in range(len(self._held))]
         pins = [route.pin for route in routes if route.kind == "pin" and route.pin < len(self._high)]
-        lines = {pin_of(irq): self.by_name[f"irq.{irq}"] for irq in IRQS}
-        shared = {pin for pin in pins if pins.count(pin) > 1}
-        return sorted(shared | {pin for pin in pins if pin in lines and (lines[pin].raised or lines[pin].level)})
+        self.shared = [pin for pin in set(pins) if pins.count(pin) > 1 or self._line_at(pin, asking)]
+
+    def _line_at(self, pin: int, asking: set[Source]) -> bool:
+        """Whether an ISA line pulls a pin, or has ever done so."""
+        line = self.by_name.get(f"irq.{0 if pin == 2 else pin}")
+        return line is not None and bool(line.raised or line.level or line in asking)
 
     def _following(self, level: int) -> int:
         """The request bits of an 8259 that follow their lines."""

@@ -28,6 +28,9 @@ BUDGET = 100_000
 FEW = 48
 """So many edges are handled one by one before a leap is thought of."""
 
+MANY, TAIL = 64, 8
+"""So many pieces in the queue are too many, and so many of a source's latest ones stay as they are."""
+
 ODD = 16
 """So many interrupts may be taken in ways that no leap knows (`Fabric.odd`) before edges count towards the budget."""
 
@@ -77,6 +80,8 @@ class Flow(Leaps):
     def settle(self, to: int) -> None:
         """Handle everything up to and including `to`."""
         fabric = self.fabric
+        if len(self.queue) > MANY:
+            self._join()
         runs = [Run(source, train) for source, train in self.queue]
         if runs:
             self.queue.clear()
@@ -92,6 +97,22 @@ class Flow(Leaps):
         self._note_odd()
         self.since = to
 
+    def _join(self) -> None:
+        """Of a source that comes in very many pieces, make one of all but the last of them: their number stays."""
+        pieces: dict[Source, list[Train]] = {}
+        for source, train in self.queue:
+            pieces.setdefault(source, []).append(train)
+        self.queue.clear()
+        for source, trains in pieces.items():
+            early, late = trains[:-TAIL], trains[-TAIL:]
+            if len(early) > TAIL:
+                rises = sum(train.rises for train in early)
+                falls = sum(train.count for train in early) - rises
+                until = early[-1].ns(early[-1].count - 1)
+                joined = spread(Gap(rises, falls, until), 1 - early[0].level, self.since)
+                early = [joined] if joined is not None else []
+            self.queue += [(source, train) for train in (*early, *late)]
+
     # -- edge by edge
 
     def _go(self, runs: list[Run], to: int) -> None:
@@ -101,6 +122,8 @@ class Flow(Leaps):
         ends = fabric.ends
         counts: tuple[int, ...] = ()
         long, heap = self._begin(runs)
+        if long:
+            fabric.find_shared({run.source for run in runs})
         while True:
             now = heap[0][0] if heap else None
             if slow:

@@ -19,6 +19,9 @@ STORM = 32
 """A guest that is asked so often in one nanosecond does nothing else; it goes on at the next event."""
 
 
+IRQ_NAMES = tuple(f"irq.{irq}" for irq in range(16))
+
+
 class Reaction(ABC):
     """The part of the `Fabric` beyond the controllers."""
 
@@ -59,9 +62,10 @@ class Reaction(ABC):
                 # INTR fell and rose again in between: pin 0 has another edge
                 self.ioapic.lower_pin(0)
                 self.ioapic.raise_pin(0, "pic")
-            name = "pic" if ack.irq is None else f"irq.{ack.irq}"
-            served = Served("pic", ack.vector, name, ack.irq, ack.spurious)
-            if self._withdraw or (ack.irq is not None and pic.level_triggered(ack.irq)):
+            irq = ack.irq
+            served = Served("pic", ack.vector, "pic" if irq is None else IRQ_NAMES[irq], irq, ack.spurious)
+            chip = pic.slave if irq is not None and irq > 7 else pic.master
+            if self._withdraw or (irq is not None and chip.level >> (irq & 7) & 1):
                 self.odd += 1
         else:
             vector = lapic.pending()
