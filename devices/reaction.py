@@ -150,18 +150,18 @@ class Reaction(ABC):
 
     def asserted(self, index: int, served: Served) -> bool:
         """Whether what asked for an interrupt is a level that is still up."""
-        if served.source.startswith("lint"):
-            level = self.lapics[index].pin_asserted(int(served.source[4:]))
-        elif served.source == "pic":
-            level = self._int
-        else:
-            source = self.by_name.get(served.source)
-            level = source is not None and bool(source.level)
-        if not level:
-            return False
         if served.way == "pic":
-            return served.irq is not None and self.pic.level_triggered(served.irq)
-        return bool(self.lapics[index].state.tmr >> served.vector & 1)
+            irq = served.irq
+            if irq is None or not (self.pic.slave if irq > 7 else self.pic.master).level >> (irq & 7) & 1:
+                return False
+        elif not self.lapics[index].state.tmr >> served.vector & 1:
+            return False
+        if served.source.startswith("lint"):
+            return self.lapics[index].pin_asserted(int(served.source[4:]))
+        if served.source == "pic":
+            return self._int
+        source = self.by_name.get(served.source)
+        return source is not None and bool(source.level)
 
     def react(self, now: int) -> None:
         """What the guest does at `now`, on every vCPU that may have something to take."""
