@@ -173,8 +173,9 @@ def _expand(frame: Frame, entry: Entry) -> list[Line]:
     timed = entry.end_ns != entry.t_ns
     if result.fault:
         spans = _halves(result.fault, "fault")
-        if result.text and result.text not in result.fault:
-            spans = (*spans, ("  ", "text"), *numbers(result.text.split("\n")[0], "label"))
+        why = result.text.split("\n")[0].removeprefix(result.fault).strip()
+        if why and why not in result.fault:
+            spans = (*spans, ("  ", "text"), *numbers(why, "label"))
         lines.append(Line(entry.end_ns, timed, "!", "fault", spans))
         return lines + [
             Line(entry.end_ns, False, " ", "label", numbers(t, "label")) for t in result.text.split("\n")[1:]

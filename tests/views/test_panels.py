@@ -8,6 +8,7 @@ import pytest
 from textual.app import App
 
 from timerlab import session as timerlab_session
+from timerlab.pacer import Pacer
 from timerlab.views import log_rows, pit, port61, theme, wave_rows
 from timerlab.views.frame import Camera, Frame
 from timerlab.views.log import LogPanel
@@ -725,3 +726,11 @@ def test_marks_fade_although_time_stands_still():
     assert camera.take().marks == {"pit.ch0.cr": "●"}
     host[0] = FADE_NS + 1
     assert camera.take().marks == {"pit.ch0.cr": "•"}
+
+
+def test_a_fault_is_named_once_in_the_log():
+    s = timerlab_session.Session()
+    s.do("rdmsr 839h")
+    shot = Camera(s, Pacer(s), lambda: 0).take()
+    text = "\n".join(plain(row) for row in log_rows.rows(shot, 78, 10))
+    assert text.count("#GP(0)") == 1 and "not in x2APIC mode" in text
