@@ -231,9 +231,9 @@ class Fabric(Reaction):
                 self.ioapic.lower_pin(0)
 
     def _let_go(self) -> None:
-        """A line fell: whoever serves it because it is a level may go on."""
+        """A line fell: whoever serves it because it is a level may go on. One whose handler runs looks when it ends."""
         for vcpu in self.vcpus:
-            if vcpu.state.served:
+            if vcpu.state.served and vcpu.index not in self.ends:
                 self.look |= 1 << vcpu.index
 
     # -- messages

@@ -100,7 +100,12 @@ class LapicPins(LapicCore):
     @property
     def extint(self) -> bool:
         """Whether the CPU is asked for an 8259 cycle: by INTR, or by an ExtINT message."""
-        return self.state.extint or (self._asserted(0) and self.extint_path)
+        s = self.state
+        if s.extint:
+            return True
+        if not s.lvt_lint0 & ACTIVE_LOW and not self._pins[0]:
+            return False
+        return self._asserted(0) and self.extint_path
 
     def took_extint(self) -> None:
         """The CPU ran the 8259's cycle: a message that waited is served; the pin is the 8259's."""
