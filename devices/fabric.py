@@ -96,9 +96,9 @@ class Fabric(Reaction):
             self._wire(f"hpet.t{timer}.out", timer, self._hpet_rise, self._hpet_fall)
         for vcpu in self.vcpus:
             self._wire(f"lapic{vcpu.index}.timer", vcpu.index, self._timer_rise, lambda source: None)
-        self.peeks = self._abouts()
         self.others = self._wire("ipi", 0, lambda source: None, lambda source: None)
         """Interrupts that no wire asked for: IPIs, and what a program writes to FEExxxxxh."""
+        self.peeks = self._abouts()
 
     def _wire(self, name: str, index: int, rise: Callable[[Source], None], fall: Callable[[Source], None]) -> Source:
         source = Source(name, len(self.sources), index, len(self.vcpus))
@@ -331,19 +331,29 @@ class Fabric(Reaction):
             for one in self.sources
             for what, about in self.COUNTED.items()
         }
+        for one in self._spread():
+            for vcpu in self.vcpus:
+                name = f"{one.name}.delivered.v{vcpu.index}"
+                abouts[name] = Peek(f"interrupts of {one.name} that vCPU {vcpu.index} took", source)
         for vcpu in self.vcpus:
             abouts[f"vcpu{vcpu.index}.taken"] = Peek("interrupts taken since power-on, spurious ones included", source)
         return abouts
+
+    def _spread(self) -> list[Source]:
+        """The sources whose interrupts more than one vCPU may take."""
+        return [one for one in self.sources if not one.name.startswith("lapic")] if len(self.vcpus) > 1 else []
 
     def peek(self) -> dict[str, Any]:
         """The counts, by name."""
         seen: dict[str, Any] = {}
         for source in self.sources:
-            if source is not self.others:
-                seen[source.name + ".raised"] = source.raised
-                seen[source.name + ".delivered"] = sum(source.delivered)
-                seen[source.name + ".coalesced"] = source.coalesced
-                seen[source.name + ".lost"] = source.lost
+            seen[source.name + ".raised"] = source.raised
+            seen[source.name + ".delivered"] = sum(source.delivered)
+            seen[source.name + ".coalesced"] = source.coalesced
+            seen[source.name + ".lost"] = source.lost
+        for source in self._spread():
+            for index, taken in enumerate(source.delivered):
+                seen[f"{source.name}.delivered.v{index}"] = taken
         for vcpu in self.vcpus:
             seen[f"vcpu{vcpu.index}.taken"] = self.taken(vcpu.index)
         return seen

@@ -671,3 +671,18 @@ def test_a_reset_lets_go_of_every_wire_and_time_goes_on():
     assert s.peek("lapic1.svr") == 0xFF
     assert s.peek("vcpu0.depth") == 0
     assert s.next_event() is None
+
+
+def test_what_each_vcpu_took_of_a_source_is_counted():
+    s = Session(vcpus=2, guest="ideal")
+    s.writel(0xFEE000F0, 0x1FF, 1)
+    s.writel(0xFEC00000, 0x15)
+    s.writel(0xFEC00010, 0x01000000)
+    s.writel(0xFEC00000, 0x14)
+    s.writel(0xFEC00010, 0x40)
+    s.outb(0x21, 0xFF)
+    s.irq(0, 1)
+    assert [s.peek(f"irq.0.delivered.v{vcpu}") for vcpu in (0, 1)] == [0, 1]
+    assert s.peek("irq.0.delivered") == s.peek("vcpu1.taken") == 1
+    s.writel(0xFEE00300, 0x000C0050, 1)
+    assert s.peek("ipi.raised") == 1
