@@ -1,6 +1,6 @@
 """`make bench`: what timerlab costs, each number beside a peer's of the same run.
 
-    python benchmarks/run.py [--quick] [--only engine,fabric,travel,startup,screen] [--trace FILE] [--write]
+    python benchmarks/run.py [--quick] [--only engine,fabric,hosting,travel,startup,screen] [--trace FILE] [--write]
 
 `--write` puts the table into docs/benchmarks.md. Nothing here fails because something was slow.
 """
@@ -22,7 +22,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from measure import Group  # noqa: E402  (needs the path)
 
-PARTS = ("engine", "fabric", "travel", "startup", "screen")
+PARTS = ("engine", "fabric", "hosting", "travel", "startup", "screen")
 DOCUMENT = HERE.parent / "docs" / "benchmarks.md"
 COLUMNS = ("what", "cost", "peer", "peer's", "ratio", "aim")
 
@@ -126,6 +126,10 @@ def measured(part: str, quick: bool, trace: str | None) -> list[Group]:
         import fabric
 
         return fabric.groups(quick)
+    if part == "hosting":
+        import hosting
+
+        return hosting.groups(quick)
     if part == "travel":
         import travel
 

@@ -19,7 +19,7 @@ From the IRQ lines on, see `fabric`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -30,8 +30,11 @@ from timerlab.clock import NANOSECONDS, Clock
 from timerlab.config import Config
 from timerlab.device import Device
 from timerlab.devices import hpet_regs, lapic_regs, vcpu_regs
+from timerlab.devices.cpuid import Registers
 from timerlab.devices.fabric import IRQS, PINS, Fabric
 from timerlab.devices.flow import Flow
+from timerlab.devices.host_regs import peeks_of as host_peeks_of
+from timerlab.devices.hosting import Hosting
 from timerlab.devices.hpet import BASE as HPET_BASE
 from timerlab.devices.hpet import SIZE as HPET_SIZE
 from timerlab.devices.hpet import Hpet
@@ -40,6 +43,8 @@ from timerlab.devices.ioapic import SIZE as IOAPIC_SIZE
 from timerlab.devices.ioapic import IoApic
 from timerlab.devices.joint import Joint
 from timerlab.devices.lapic import Lapic
+from timerlab.devices.os import GuestOs
+from timerlab.devices.os_peeks import peeks_of as os_peeks_of
 from timerlab.devices.pic import PORTS as PIC_PORTS
 from timerlab.devices.pic import Pic
 from timerlab.devices.pit import PORTS as PIT_PORTS
@@ -48,10 +53,15 @@ from timerlab.devices.pmtimer import PORTS as PM_PORTS
 from timerlab.devices.pmtimer import PmTimer
 from timerlab.devices.port61 import PORT as PORT61
 from timerlab.devices.port61 import Port61
+from timerlab.devices.probe import Probe
+from timerlab.devices.pv_regs import REGS as PV_REGS
 from timerlab.devices.ram import Ram
 from timerlab.devices.rtc import PORTS as RTC_PORTS
 from timerlab.devices.rtc import Rtc
+from timerlab.devices.sched_peeks import peeks_of as sched_peeks_of
+from timerlab.devices.seeing import sight_of
 from timerlab.devices.vcpu import Vcpu
+from timerlab.interrupt import Delivery, Message
 from timerlab.line import Line, Train
 from timerlab.regs import Peek, Reg, RegTable
 
@@ -61,6 +71,7 @@ _NMISC = "Intel PIIX4 82371AB, NMISC"
 _RTC = "Motorola MC146818A"
 _HPET = "IA-PC HPET Specification 1.0a"
 _APIC = "Intel SDM 3A, Advanced Programmable Interrupt Controller"
+_HOST = "timerlab, the host's scheduler"
 
 RTC_HZ = 32_768
 
@@ -90,6 +101,9 @@ def line_abouts(timers: int, vcpus: int) -> dict[str, Peek]:
         abouts[f"hpet.t{timer}.out"] = Peek(f"output of HPET timer {timer}: a pulse a match, or a level", _HPET)
     for vcpu in range(vcpus):
         abouts[f"lapic{vcpu}.timer"] = Peek(f"expiries of the APIC timer of vCPU {vcpu}, masked or not", _APIC)
+        abouts[f"vcpu{vcpu}.run"] = Peek(f"up while vCPU {vcpu} is in its guest and takes interrupts", _HOST)
+        abouts[f"vcpu{vcpu}.stolen"] = Peek(f"up while the host runs something else in the place of vCPU {vcpu}", _HOST)
+        abouts[f"vcpu{vcpu}.halt"] = Peek(f"up while vCPU {vcpu} is halted in its guest", _HOST)
     for irq in IRQS:
         abouts.setdefault(f"irq.{irq}", Peek(f"ISA interrupt line {irq}, driven by hand: irq {irq} 1", _ISA))
     for pin in PINS:
@@ -109,10 +123,11 @@ class Names:
 
 
 @lru_cache(8)
-def names_of(timers: int, vcpus: int) -> Names:
+def names_of(timers: int, vcpus: int, paravirtual: bool) -> Names:
     """The tables of names; they are made once."""
     families = (Pit, Port61, Rtc, PmTimer, Lapic, Pic, IoApic, Vcpu)
-    regs = RegTable((*(reg for chip in families for reg in chip.regs), *hpet_regs.regs_of(timers)))
+    made_up = PV_REGS if paravirtual else ()
+    regs = RegTable((*(reg for chip in families for reg in chip.regs), *hpet_regs.regs_of(timers), *made_up))
     register_peeks: dict[str, tuple[Reg, int]] = {}
     for reg in regs:
         for vcpu in range(vcpus if reg.banked else 1):
@@ -122,6 +137,7 @@ def names_of(timers: int, vcpus: int) -> Names:
     abouts |= hpet_regs.peeks_of(timers)
     for vcpu in range(vcpus):
         abouts |= {**lapic_regs.peeks_of(vcpu), **vcpu_regs.peeks_of(vcpu)}
+    abouts |= sched_peeks_of(vcpus) | host_peeks_of(vcpus) | os_peeks_of(vcpus)
     lines = line_abouts(timers, vcpus)
     for name, told in lines.items():
         abouts[name + ".level"] = Peek(f"level of {name}, {told.about}", told.source)
@@ -183,14 +199,18 @@ class Board:
         pm = PmTimer(self.clocks["pm"], quirks, sci)
 
         # vCPUs and controllers
-        vcpus = tuple(Vcpu(index, self.clocks["tsc"]) for index in range(config.vcpus))
+        self.ram = ram = Ram()
+        self.hosting = hosting = Hosting(config, quirks, ram)
+        self.host, self.sched, self.policy, self.nested = hosting.host, hosting.sched, hosting.policy, hosting.nested
+        self.pv = hosting.pv
+        vcpus = hosting.vcpus
         expiries = tuple(Line(f"lapic{index}.timer") for index in range(config.vcpus))
         pic = Pic(quirks)
         self.fabric = fabric = Fabric(
             pic,
             lambda send: IoApic(quirks, send),
             lambda index, send, eoi: Lapic(
-                index, self.clocks["apic"], quirks, expiries[index], vcpus[index].clock, send, eoi
+                index, self.clocks["apic"], quirks, expiries[index], vcpus[index].l1_clock, send, eoi
             ),
             vcpus,
             hpet,
@@ -198,7 +218,16 @@ class Board:
             config.who,
             quirks["edge"] == "withdraw",
         )
+        fabric.handlers_stop = quirks["handler_out"] == "stops"
+        self.ticks = fabric.ticks
         self.flow = flow = Flow(fabric)
+        for vcpu, lapic in zip(vcpus, fabric.lapics, strict=True):
+            vcpu.followers.append(lapic.tsc_moved)
+
+        hosting.lapic_on = lambda v: fabric.lapics[v].apic_enabled and fabric.lapics[v].software_enabled
+        hosting.interrupt = self._interrupt
+        for run, (inside, _, _) in zip(fabric.runs, hosting.lines, strict=True):
+            inside.sinks.append(lambda train, run=run: flow.put(run, train))  # type: ignore[misc]
 
         # the interrupt lines
         irq0_chip = pit_timer if quirks["pit_irq0"] == "timer" else outs[0]
@@ -218,10 +247,22 @@ class Board:
             if wire.level:
                 source.rise()
 
+        # the guest's operating system, and who measures it
+        self.cpuid: Callable[[int], Registers] = lambda leaf: (0, 0, 0, 0)
+        self.wrmsr: Callable[[int, int, int, int], None] = lambda v, msr, value, now: None
+        """What a vCPU executes; the machine's to give."""
+        sight = sight_of(
+            hosting, fabric, pit, rtc, hpet, pm, self.clocks["apic"],
+            lambda leaf: self.cpuid(leaf), lambda v, msr, value, now: self.wrmsr(v, msr, value, now),
+        )  # fmt: skip
+        self.os, self.probe = GuestOs(sight), Probe(sight.tsc, sight.tsc_khz, config.vcpus)
+        hosting.sched.followers.append(self.os)
+        hosting.sched.on_leap = self.os.leap
+
         self.nmi = 0
         """The level of NMI, which LINT1 of each local APIC sees."""
         self.pit, self.port61, self.rtc, self.hpet, self.pm, self.pic = pit, port61, rtc, hpet, pm, pic
-        self.ioapic, self.lapics, self.vcpus, self.ram = fabric.ioapic, fabric.lapics, vcpus, Ram()
+        self.ioapic, self.lapics, self.vcpus, self.ram = fabric.ioapic, fabric.lapics, vcpus, ram
         self.devices: tuple[Device, ...] = (
             pit,
             port61,
@@ -231,8 +272,9 @@ class Board:
             *self.lapics,
             pic,
             self.ioapic,
-            *vcpus,
-            self.ram,
+            *hosting.devices,
+            ram,
+            self.os,
         )
         self.timed: tuple[Device, ...] = (pit, port61, rtc, hpet, pm, *self.lapics)
         """The chips that do something by themselves, in wiring order."""
@@ -246,6 +288,7 @@ class Board:
         wires += [rtc_irq, uip, sqw, self.joints[8].line, *hpet_outs, sci, self.joints[9].line, *expiries]
         shown = {wire.name for wire in wires}
         wires += [joint.line for joint in self.joints.values() if joint.line.name not in shown]
+        wires += [wire for three in hosting.lines for wire in three]
         self.lines: dict[str, Line] = {wire.name: wire for wire in wires}
         """Wires that remember, in the order in which a screen shows them."""
         self.hidden: tuple[Line, ...] = (pit_timer,)
@@ -262,10 +305,18 @@ class Board:
         self.memory.attach(hpet, HPET_BASE, max(HPET_SIZE, 0x100 + 0x20 * config.timers))
         self.memory.attach(self.ioapic, IOAPIC_BASE, IOAPIC_SIZE)
 
-        names = names_of(config.timers, config.vcpus)
+        names = names_of(config.timers, config.vcpus, self.pv is not None)
         self.regs, self.register_peeks, self.line_abouts = names.regs, names.register_peeks, names.line_abouts
-        self.abouts = {**names.abouts, **fabric.peeks}
+        self.abouts = {**names.abouts, **fabric.peeks, **hosting.policy.peeks}
+        for device in hosting.devices:
+            self.abouts.update(device.peeks)
         """What each value means, by its name."""
+
+    def _interrupt(self, vcpu: int, vector: int) -> None:
+        """A hypervisor hands a fixed interrupt to a vCPU's local APIC."""
+        lapic = self.fabric.lapics[vcpu]
+        lapic.receive(Message(0, False, Delivery.FIXED, vector, False, "ipi"))
+        self.fabric.look |= 1 << vcpu
 
     def _rewire(self, now: int) -> None:
         """The HPET's routing was written: who drives IRQ 0 and IRQ 8, and which pins (HPET 1.0a, LEG_RT_CNF)."""

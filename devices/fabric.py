@@ -16,18 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
+from timerlab.devices.counting import Counting
 from timerlab.devices.hpet import Hpet
 from timerlab.devices.ioapic import IoApic
 from timerlab.devices.lapic import Lapic
 from timerlab.devices.pic import Pic
+from timerlab.devices.policies import Policies
 from timerlab.devices.reaction import Reaction
 from timerlab.devices.source import Source
 from timerlab.devices.vcpu import Vcpu
 from timerlab.guest import Guest
 from timerlab.interrupt import Delivery, Message, Outcome
-from timerlab.regs import Peek
 
 NEW, MERGED, HELD, LOST = Outcome.NEW, Outcome.MERGED, Outcome.HELD, Outcome.LOST
 
@@ -46,7 +47,7 @@ def pin_of(irq: int) -> int:
     return irq or 2
 
 
-class Fabric(Reaction):
+class Fabric(Reaction, Counting):
     """Controllers, vCPUs and the wires between them. `look` is a bit for each vCPU that may have something to take."""
 
     def __init__(
@@ -88,6 +89,12 @@ class Fabric(Reaction):
         """When the handler of each vCPU that runs one ends, under `latency`: what the vCPUs' `busy_until` say."""
         self._held: list[int | None] = [None] * timers
         """The pin that each HPET timer holds up."""
+        self.now = self.out = self.hard = 0
+        self.handlers_stop = True
+        self.stopped = {}
+        self.alarms: dict[Source, int] = {}
+        """When tick policies have something to do."""
+        self.ticked = []
         for irq in IRQS:
             self._wire(f"irq.{irq}", irq, self._irq_rise, self._irq_fall)
         for pin in PINS:
@@ -98,6 +105,9 @@ class Fabric(Reaction):
             self._wire(f"lapic{vcpu.index}.timer", vcpu.index, self._timer_rise, lambda source: None)
         self.others = self._wire("ipi", 0, lambda source: None, lambda source: None)
         """Interrupts that no wire asked for: IPIs, and what a program writes to FEExxxxxh."""
+        self.runs = [self._gate(vcpu.index) for vcpu in self.vcpus]
+        """Each vCPU's run line, up while it takes interrupts: before all sources."""
+        self.ticks = Policies(self)
         self.peeks = self._abouts()
 
     def _wire(self, name: str, index: int, rise: Callable[[Source], None], fall: Callable[[Source], None]) -> Source:
@@ -107,6 +117,21 @@ class Fabric(Reaction):
         self.sources.append(source)
         self.by_name[name] = source
         return source
+
+    def _gate(self, index: int) -> Source:
+        gate = Source(f"vcpu{index}.run", index - len(self.vcpus), index, len(self.vcpus))
+        gate.gate, gate.level = index, 1
+
+        def rise() -> None:
+            gate.level = 1
+            self.come(index)
+
+        def fall() -> None:
+            gate.level = 0
+            self.leave(index)
+
+        gate.rise, gate.fall = rise, fall
+        return gate
 
     # -- from the sources to the controllers
 
@@ -298,83 +323,27 @@ class Fabric(Reaction):
                     found.append(index)
         return found
 
-    def others_counts(self) -> tuple[int, ...]:
-        """What edges count beside their own source's: spurious interrupts, NMIs, SMIs and start-ups, vCPU by vCPU."""
-        counts: list[int] = []
-        for vcpu, lapic in zip(self.vcpus, self.lapics, strict=True):
-            state = lapic.state
-            counts += (vcpu.state.spurious, state.nmis, state.smis, state.startups)
-        return tuple(counts)
-
-    def add_others(self, times: int, change: tuple[int, ...]) -> None:
-        """Count so many times a change of `others_counts`."""
-        for vcpu, lapic, i in zip(self.vcpus, self.lapics, range(0, len(change), 4), strict=True):
-            state = lapic.state
-            vcpu.state.spurious += times * change[i]
-            state.nmis += times * change[i + 1]
-            state.smis += times * change[i + 2]
-            state.startups += times * change[i + 3]
-
-    # -- looking
-
-    COUNTED: ClassVar = {
-        "raised": "requests of {} that set out, rises of its line while it is wired",
-        "delivered": "interrupts of {} that a vCPU took",
-        "coalesced": "requests of {} that met one that still waited, and became one with it",
-        "lost": "requests of {} that met a mask or reached nobody, and are forgotten",
-    }
-
-    def _abouts(self) -> dict[str, Peek]:
-        source = "timerlab, the interrupt fabric"
-        abouts = {
-            f"{one.name}.{what}": Peek(about.format(one.name), source)
-            for one in self.sources
-            for what, about in self.COUNTED.items()
-        }
-        for one in self._spread():
-            for vcpu in self.vcpus:
-                name = f"{one.name}.delivered.v{vcpu.index}"
-                abouts[name] = Peek(f"interrupts of {one.name} that vCPU {vcpu.index} took", source)
-        for vcpu in self.vcpus:
-            abouts[f"vcpu{vcpu.index}.taken"] = Peek("interrupts taken since power-on, spurious ones included", source)
-        return abouts
-
-    def _spread(self) -> list[Source]:
-        """The sources whose interrupts more than one vCPU may take."""
-        return [one for one in self.sources if not one.name.startswith("lapic")] if len(self.vcpus) > 1 else []
-
-    def peek(self) -> dict[str, Any]:
-        """The counts, by name."""
-        seen: dict[str, Any] = {}
-        for source in self.sources:
-            seen[source.name + ".raised"] = source.raised
-            seen[source.name + ".delivered"] = sum(source.delivered)
-            seen[source.name + ".coalesced"] = source.coalesced
-            seen[source.name + ".lost"] = source.lost
-        for source in self._spread():
-            for index, taken in enumerate(source.delivered):
-                seen[f"{source.name}.delivered.v{index}"] = taken
-        for vcpu in self.vcpus:
-            seen[f"vcpu{vcpu.index}.taken"] = self.taken(vcpu.index)
-        return seen
-
     # -- state
 
     def snapshot(self) -> tuple[Any, ...]:
         """The counts and levels; chips and vCPUs have their own."""
         sources = tuple(source.snapshot() for source in self.sources)
-        return self._int, self.fanned, tuple(self._high), tuple(self._held), sources
+        gates = self.out, tuple(sorted(self.stopped.items()))
+        return self._int, self.fanned, tuple(self._high), tuple(self._held), sources, gates, self.ticks.snapshot()
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Take back what `snapshot` gave."""
-        self._int, self.fanned, high, held, sources = state
-        self.odd = 0
+        self._int, self.fanned, high, held, sources, (out, stopped), ticks = state
+        self.odd = self.hard = 0
+        self.stopped = dict(stopped)
+        self.set_out(out)
         self._high, self._held = list(high), list(held)
         self.look = 0
         busy = {vcpu.index: vcpu.state.busy_until for vcpu in self.vcpus}
         self.ends = {index: until for index, until in busy.items() if until is not None}
         for source, kept in zip(self.sources, sources, strict=True):
             source.restore(kept)
+        self.ticks.restore(ticks)
 
     def signature(self) -> tuple[Any, ...]:
         """What decides about the fate of the next edge, but for the levels of the lines themselves: where each edge
@@ -389,7 +358,28 @@ class Fabric(Reaction):
             [self._high[pin] for pin in self.shared],
             *[(lapic.state.irr, lapic.state.isr, lapic.state.tmr) for lapic in self.lapics],
             *[vcpu.state.served for vcpu in self.vcpus],
+            self.out,
+            *[source.tick.signature() for source in self.ticked if source.tick is not None],
         )
+
+    def awaited(self, source: Source) -> bool:
+        """Whether a request of a source waits where a vCPU may take it: not behind a mask of the 8259."""
+        if source.name.startswith("irq."):
+            irq = source.index
+            if self.pic.pending(irq) and not self.pic.masked(irq) and self.lapics[0].extint_path:
+                return True
+        for lapic in self.lapics:
+            irr = lapic.state.irr
+            while irr:
+                vector = irr.bit_length() - 1
+                irr ^= 1 << vector
+                if lapic.source_of(vector) == source.name:
+                    return True
+        return False
+
+    def own_moment(self) -> int | None:
+        """When the next handler ends or the next policy has something to do."""
+        return min((*self.ends.values(), *self.alarms.values()), default=None)
 
     def find_shared(self, asking: set[Source]) -> None:
         """The pins that more than one source drives: what an edge does there hangs on the others' levels. `asking` are

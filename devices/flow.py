@@ -1,14 +1,16 @@
 """What the sources did meanwhile, brought to the controllers in the order of time, with the guest's reaction.
 
 Chips tell their edges as trains, and no guest changes a timer by taking its interrupt: so all sources are brought to
-the present first, and then their edges go through the fabric. Order within one nanosecond: edges (sources in wiring
-order), handlers that end, what the guest takes.
+the present first, and then their edges go through the fabric. Order within one nanosecond: vCPUs that go out and come
+back (who comes back takes what waits for it), edges (sources in wiring order), handlers that end, what the guest takes,
+what tick policies do at moments of their own.
 
 A year holds more edges than can be handled one by one. `leaps` says where many can be counted at once, exactly. Where
 they cannot (several sources share a busy vCPU, or a level is held in service again and again), edges are handled one
 by one, up to `BUDGET` of them since the guest last did something; from then on the counts go on in the proportion that
 those edges had, and `estimated_since` says so. What leads there is part of the state and counts virtual events, so it
-does not matter in which steps time passes.
+does not matter in which steps time passes. What a tick policy is late with, and vCPUs that go out again and again,
+count towards the same budget; between them there are leaps.
 """
 
 from __future__ import annotations
@@ -16,10 +18,11 @@ from __future__ import annotations
 from heapq import heapify, heappop, heapreplace
 from typing import Any
 
+from timerlab.devices.budget import Budget
 from timerlab.devices.fabric import Fabric
-from timerlab.devices.leaps import Leaps
 from timerlab.devices.run import Run, spread
 from timerlab.devices.source import Source
+from timerlab.devices.ticks import Delay, moved
 from timerlab.line import Gap, Train
 
 BUDGET = 100_000
@@ -31,11 +34,14 @@ FEW = 48
 MANY, TAIL = 64, 8
 """So many pieces in the queue are too many, and so many of a source's latest ones stay as they are."""
 
-ODD = 16
-"""So many interrupts may be taken in ways that no leap knows (`Fabric.odd`) before edges count towards the budget."""
+EXACT = 4096
+"""The same where moments matter: a vCPU goes out or comes back, or there are tick policies."""
+
+GATE = 10
+"""A vCPU that goes out and comes back counts as so many edges: leaps begin anew."""
 
 
-class Flow(Leaps):
+class Flow(Budget):
     """The queue between the sources and the fabric."""
 
     def __init__(self, fabric: Fabric) -> None:
@@ -43,6 +49,8 @@ class Flow(Leaps):
         self.queue: list[tuple[Source, Train]] = []
         self.levels: dict[Source, int] = {}
         """Where the queue leaves each source's line; the rest are where the source says."""
+        self.runs: list[Run] = []
+        self.early = False
         self.since = 0
         """When the fabric was settled last."""
         self.stepped = 0
@@ -55,9 +63,17 @@ class Flow(Leaps):
 
     def put(self, source: Source, train: Train | Gap) -> None:
         """An edge or many, to be handled by the next `settle`."""
+        fabric = self.fabric
+        if source.gate >= 0 and not fabric.guest.reacts and not fabric.ticked:
+            # nobody reacts: all that counts is where it ends
+            rises = train.rises + train.falls if isinstance(train, Gap) else train.count
+            if rises & 1:
+                fabric.set_out(fabric.out ^ 1 << source.gate)
+            return
         if isinstance(train, Gap):
             since = max((one.ns(one.count - 1) for own, one in self.queue if own is source), default=self.since)
-            edges = spread(train, self.levels.get(source, source.level), since)
+            level = self.levels.get(source, source.level)
+            edges = spread(train, level, since)
             if edges is None:
                 return
             train = edges
@@ -66,8 +82,12 @@ class Flow(Leaps):
 
     def visible(self, now: int) -> None:
         """The guest, or who plays it, does something: estimates end, and the budget begins anew."""
-        self.fabric.fanned = self.fabric.unsteady
-        if self.served or self.odd or self.contended:
+        fabric = self.fabric
+        fabric.fanned = fabric.unsteady
+        fabric.now = now
+        if fabric.ticked:
+            fabric.ticks.before()
+        if self.served or self.odd or self.contended or self.stepped:
             self.served.clear()
             self.stepped = self.odd = 0
             self.contended = False
@@ -80,30 +100,70 @@ class Flow(Leaps):
     def settle(self, to: int) -> None:
         """Handle everything up to and including `to`."""
         fabric = self.fabric
-        if len(self.queue) > MANY:
+        fabric.now = self.since
+        if fabric.ticked and to == self.since:
+            fabric.ticks.after(to)
+        if len(self.queue) > MANY and len(self.queue) > (EXACT if self._moments_matter() else MANY):
             self._join()
-        runs = [Run(source, train) for source, train in self.queue]
-        if runs:
+        runs = self._runs() if fabric.ticked else [Run(source, train) for source, train in self.queue]
+        self.runs = runs
+        if self.queue:
             self.queue.clear()
             self.levels.clear()
         if self.estimated_since is not None:
             self._estimate(runs)
-        elif runs or fabric.ends:
+        elif runs or fabric.ends or fabric.alarms:
             fabric.flowing = True
             self._go(runs, to)
             fabric.flowing = False
-        elif fabric.look:
+        fabric.now = to
+        if fabric.look and self.estimated_since is None:
             fabric.react(to)
+        if fabric.ticked:
+            self._hold(runs)
         self._note_odd()
+        hard, fabric.hard = fabric.hard, 0
+        self.runs = []
+        self.step(hard)
         self.since = to
+
+    def _moments_matter(self) -> bool:
+        """Whether a vCPU goes out or comes back, or there are tick policies."""
+        return bool(self.fabric.ticked or self.fabric.out) or any(source.gate >= 0 for source, _ in self.queue)
+
+    def _runs(self) -> list[Run]:
+        """What is in the queue, where some sources stand still while their vCPU is out."""
+        runs = []
+        for source, train in self.queue:
+            if isinstance(source.tick, Delay):
+                source.tick.absorb(train)
+            else:
+                runs.append(Run(source, train))
+        for source in self.fabric.ticked:
+            if isinstance(source.tick, Delay):
+                runs += [Run(source, train) for train in source.tick.coming()]
+        return runs
+
+    def _hold(self, runs: list[Run]) -> None:
+        """What has not come yet stays where it is."""
+        left: dict[Source, list[Train]] = {}
+        for run in runs:
+            if isinstance(run.source.tick, Delay):
+                left.setdefault(run.source, []).extend(run.rest())
+        for source, trains in left.items():
+            if isinstance(source.tick, Delay):
+                source.tick.keep(trains)
 
     def _join(self) -> None:
         """Of a source that comes in very many pieces, make one of all but the last of them: their number stays."""
         pieces: dict[Source, list[Train]] = {}
+        exact = [(one, train) for one, train in self.queue if one.gate >= 0 or isinstance(one.tick, Delay)]
         for source, train in self.queue:
             pieces.setdefault(source, []).append(train)
-        self.queue.clear()
+        self.queue[:] = exact
         for source, trains in pieces.items():
+            if source.gate >= 0 or isinstance(source.tick, Delay):
+                continue
             early, late = trains[:-TAIL], trains[-TAIL:]
             if len(early) > TAIL:
                 rises = sum(train.rises for train in early)
@@ -119,25 +179,32 @@ class Flow(Leaps):
         fabric = self.fabric
         slow, reacts = fabric.guest.kind == "latency", fabric.guest.reacts
         signature: Any = None
-        ends = fabric.ends
+        ends, alarms = fabric.ends, fabric.alarms
         counts: tuple[int, ...] = ()
-        long, heap = self._begin(runs)
+        long, heap = self._begin(runs, to)
         if long:
             fabric.find_shared({run.source for run in runs})
         while True:
             now = heap[0][0] if heap else None
-            if slow:
-                done = min(ends.values()) if ends else None
-                if done is not None and done <= to and (now is None or done < now):
-                    fabric.free(done)
-                    fabric.react(done)
-                    if fabric.odd:
-                        self._note_odd()
-                    if long and not self.contended and self._leap_slow([], runs, done, to):
-                        long, heap = self._begin(runs)
+            if ends or alarms:
+                own = fabric.own_moment()
+                if own is not None and own <= to and (now is None or own < now):
+                    if self._act(own) and self._spent(runs, own):
+                        return
+                    if slow and long and not self.contended and self._leap_slow([], runs, own, to):
+                        long, heap = self._begin(runs, to)
                     continue
             if now is None:
                 return
+            fabric.now = now
+            if heap[0][4].source.gate >= 0:
+                self.early = True
+                long, heap = self._pass_gates(heap, runs, now, to)
+                spent = self._spent(runs, now)
+                self.early = False
+                if spent:
+                    return
+                continue
             rising: list[Run] = []
             if long:
                 counts = fabric.others_counts()
@@ -147,13 +214,16 @@ class Flow(Leaps):
                     if long:
                         run.change = run.source.counts()
                     rising.append(run)
+                    tick = run.source.tick
+                    if tick is not None and tick.state.last is None:
+                        tick.state.period = run.period
                     run.source.rise()
                 else:
                     run.source.fall()
                 run.at += 1
                 run.steady += 1
                 step = next(edges, None)
-                if step is None:
+                if step is None or step[0] > to:
                     heappop(heap)
                 else:
                     heapreplace(heap, (step[0], order, number, step[1], run, edges))
@@ -165,16 +235,18 @@ class Flow(Leaps):
                 fabric.odd += len(rising)
             if fabric.odd:
                 self._note_odd()
-            if reacts or self.contended:
+            if reacts or self.contended or fabric.hard:
                 if self.contended:
                     self.stepped += len(rising)
-                elif rising:
+                elif rising and reacts:
                     self._notice(rising, slow)
-                if self.stepped >= BUDGET:
-                    self._give_up(runs, now)
+                if self._spent(runs, now):
                     return
             if long and not self.contended:
                 self._learn(rising, counts)
+                if alarms:
+                    signature = None
+                    continue
                 if slow:
                     leapt = self._leap_slow(rising, runs, now, to)
                 else:
@@ -185,20 +257,74 @@ class Flow(Leaps):
                             run.steady = 0
                     leapt = self._leap_steady(long, runs, to)
                 if leapt:
-                    long, heap = self._begin(runs)
+                    long, heap = self._begin(runs, to)
 
-    def _begin(self, runs: list[Run]) -> tuple[list[Run], list[Any]]:
+    def _act(self, now: int) -> bool:
+        """A moment after edges, or between them: handlers end, policies act; whether that counts towards the budget."""
+        fabric = self.fabric
+        fabric.now = now
+        if fabric.ends:
+            fabric.free(now)
+        if fabric.look:
+            fabric.react(now)
+        if fabric.alarms:
+            fabric.ticks.ring(now)
+            if fabric.look:
+                fabric.react(now)
+        if fabric.odd:
+            self._note_odd()
+        return bool(fabric.hard)
+
+    def _spent(self, runs: list[Run], now: int) -> bool:
+        """Whether the budget is spent, and counts go on in proportion."""
+        hard, self.fabric.hard = self.fabric.hard, 0
+        if hard:
+            self.step(hard)
+        if self.stepped >= BUDGET:
+            self._give_up(runs, now)
+            return True
+        return False
+
+    def _pass_gates(self, heap: list[Any], runs: list[Run], now: int, to: int) -> tuple[list[Run], list[Any]]:
+        """vCPUs go out and come back: sources stand still or go on, and who comes back takes what waits for it."""
+        fabric = self.fabric
+        shifts = {one: one.tick.state.shift for one in fabric.ticked if isinstance(one.tick, Delay)}
+        while heap and heap[0][0] == now and heap[0][4].source.gate >= 0:
+            _, order, number, level, run, edges = heap[0]
+            if level:
+                self.step(GATE)
+                run.source.rise()
+            else:
+                run.source.fall()
+            run.at += 1
+            step = next(edges, None)
+            if step is None:
+                heappop(heap)
+            else:
+                heapreplace(heap, (step[0], order, number, step[1], run, edges))
+        for run in runs:
+            tick = run.source.tick
+            if isinstance(tick, Delay):
+                run.train = moved(run.train, tick.state.shift - shifts[run.source])
+            run.steady = 0
+        if fabric.ends:
+            fabric.free(now)
+        if fabric.look:
+            fabric.react(now)
+        return self._begin(runs, to)
+
+    def _begin(self, runs: list[Run], to: int) -> tuple[list[Run], list[Any]]:
         """The trains that are long enough for a leap, if there are so many edges that one is looked for; and the next
         edge of each run, in order of time, then of wiring.
         """
-        long = [run for run in runs if run.long]
+        long = [run for run in runs if run.long and not run.stands]
         if self.contended or sum(run.left for run in long) <= FEW:
             long = []
         heap = []
         for number, run in enumerate(runs):
             edges = run.edges()
             step = next(edges, None)
-            if step is not None:
+            if step is not None and step[0] <= to and not run.stands:
                 heap.append((step[0], run.source.order, number, step[1], run, edges))
         heapify(heap)
         return long, heap
@@ -212,94 +338,19 @@ class Flow(Leaps):
         changed = after != counts
         for run in rising:
             run.change = tuple(a - b for a, b in zip(run.source.counts(), run.change, strict=True))
-            raised, coalesced, lost, *delivered = run.change
+            raised, coalesced, lost = run.change[:3]
+            delivered = run.change[3 : 3 + len(run.source.delivered)]
             run.other = ()
             if changed and own:
                 run.other = tuple(a - b for a, b in zip(after, counts, strict=True))
             elif changed:
                 run.steady = 0
-            run.waiting = not changed and coalesced == raised == 1 and not lost and not any(delivered)
-            run.inert = not changed and not coalesced and lost == raised and not any(delivered)
-
-    # -- several sources for one vCPU: a budget, then an estimate
-
-    def _notice(self, rising: list[Run], slow: bool) -> None:
-        """Count the edges of sources that contend for a vCPU, or for one of its vectors."""
-        for run in rising:
-            source = run.source
-            if source.vcpu < 0:
-                continue
-            place = (source.vcpu,) if slow else (source.vcpu, source.way, source.vector)
-            asked = self.served.setdefault(place, {})
-            times = asked.get(source.name, 0)
-            if times < 2:
-                asked[source.name] = times + 1
-                if sum(count == 2 for count in asked.values()) > 1:
-                    self._contend()
-                    return
-
-    def asked(self, run: Run, pulses: int) -> None:
-        """A leap passed over so many requests of a source; for contention they count as if they had been handled."""
-        source = run.source
-        if self.fabric.guest.reacts and source.vcpu >= 0:
-            slow = self.fabric.guest.kind == "latency"
-            place = (source.vcpu,) if slow else (source.vcpu, source.way, source.vector)
-            asked = self.served.setdefault(place, {})
-            asked[source.name] = min(2, asked.get(source.name, 0) + pulses)
-
-    def _note_odd(self) -> None:
-        """Count what was taken in ways that no leap knows."""
-        fabric = self.fabric
-        if fabric.odd:
-            self.odd, fabric.odd = min(ODD + 1, self.odd + fabric.odd), 0
-            if self.odd > ODD and not self.contended:
-                self._contend()
-
-    def _contend(self) -> None:
-        """From here on edges count towards the budget."""
-        self.contended = True
-        for source in self.fabric.sources:
-            source.base = source.counts()
-
-    def _give_up(self, runs: list[Run], now: int) -> None:
-        """From now on the counts go on in the proportion of the edges that were handled one by one."""
-        self.estimated_since = now
-        for source in self.fabric.sources:
-            change = tuple(a - b for a, b in zip(source.counts(), source.base, strict=True))
-            source.share = (source.counts(), change, source.level)
-        self._estimate(runs)
-
-    def _estimate(self, runs: list[Run]) -> None:
-        for run in runs:
-            if run.left:
-                source, train = run.source, run.train
-                if source.share[1][0]:
-                    source.raised += (run.left + (train.level ^ (run.at & 1))) // 2
-                source.level = train.last_level
-                run.at = train.count
-        for source in self.fabric.sources:
-            start, share, _ = source.share
-            more = source.raised - start[0]
-            if more:
-                coalesced, lost, *delivered = [more * part // max(1, share[0]) for part in share[1:]]
-                source.coalesced, source.lost = start[1] + coalesced, start[2] + lost
-                source.delivered = [was + part for was, part in zip(start[3:], delivered, strict=True)]
-
-    def _come_back(self, now: int) -> None:
-        """Exact again: the pins go where the lines are, and a handler that was running ends now."""
-        for source in self.fabric.sources:
-            level, was = source.level, source.share[2]
-            source.share = ()
-            if level != was:
-                kept = source.snapshot()
-                if level:
-                    source.rise()
-                else:
-                    source.fall()
-                source.restore(kept)
-        for vcpu in self.fabric.vcpus:
-            if vcpu.state.busy_until is not None:
-                self.fabric.occupy(vcpu.index, now)
+            # a policy that has just found out what was lost before does so once
+            regular = not changed and (run.source.tick is None or run.change[-3] <= 1)
+            taken = any(delivered)
+            run.waiting = regular and coalesced == raised == 1 and not lost and not taken
+            run.inert = regular and not coalesced and lost == raised == 1 and not taken
+            run.absorbed = regular and not raised and not taken and run.source.tick is not None
 
     # -- state
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
-from timerlab.clock import Clock
+from timerlab.clock import Clock, Ticker
 from timerlab.device import MemoryDevice, State
 from timerlab.devices.lapic_access import BITMAPS, MSRS, SIZE, LapicRegisters
 from timerlab.devices.lapic_core import BSP, DEFAULT_BASE, EN, EXTD, LapicState
@@ -42,7 +42,7 @@ class Lapic(LapicRegisters, MemoryDevice):
         clock: Clock,
         quirks: Mapping[str, str],
         timer: Line,
-        tsc: Callable[[], Clock],
+        tsc: Callable[[], Ticker],
         send: Callable[[Message, int, int], Outcome],
         eoi_broadcast: Callable[[int], None],
     ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from timerlab.clock import Clock
+from timerlab.clock import Clock, Ticker
 from timerlab.devices.lapic_core import (
     BROADCAST,
     EN,
@@ -74,7 +74,7 @@ class LapicRegisters(LapicPins):
         clock: Clock,
         quirks: Mapping[str, str],
         timer: Line,
-        tsc: Callable[[], Clock],
+        tsc: Callable[[], Ticker],
         send: Callable[[Message, int, int], Outcome],
         eoi_broadcast: Callable[[int], None],
     ) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from timerlab.clock import Clock
+from timerlab.clock import Clock, Ticker
 from timerlab.devices.lapic_timer import make_timer
 from timerlab.interrupt import Delivery, Message, Outcome
 
@@ -84,7 +84,7 @@ class LapicCore:
         index: int,
         clock: Clock,
         quirks: Mapping[str, str],
-        tsc: Callable[[], Clock],
+        tsc: Callable[[], Ticker],
         eoi_broadcast: Callable[[int], None],
     ) -> None:
         self.index = index

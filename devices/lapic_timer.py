@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from timerlab.clock import NANOSECONDS, Clock
+from timerlab.clock import NANOSECONDS, Clock, Ticker
 from timerlab.line import FOREVER, Train
 
 ONE_SHOT, PERIODIC, DEADLINE, RESERVED = range(4)
@@ -61,7 +61,7 @@ _values = attrgetter(*NAMES)
 class Timer:
     """The counting rule of the manual. All `now` are ns; each method that writes wants the timer to be at `now`."""
 
-    def __init__(self, clock: Clock, quirks: Mapping[str, str], tsc: Callable[[], Clock]) -> None:
+    def __init__(self, clock: Clock, quirks: Mapping[str, str], tsc: Callable[[], Ticker]) -> None:
         self.clock = clock
         self.tsc = tsc
         self.extra = 1 if quirks["lapic_periodic"] == "tmict_plus_1" else 0
@@ -71,7 +71,7 @@ class Timer:
         self.least = -(-KVM_LEAST_NS * clock.num // clock.den) if clamped else 0
         """Bus clocks that a period has at least."""
         self.state = TimerState()
-        self._tsc_seen: Clock | None = None
+        self._tsc_seen: Ticker | None = None
         self._at: int | None = None
         self.due = NEVER
         """The ns before which nothing can happen; 0 where that is not known."""
@@ -142,12 +142,12 @@ class Timer:
         self._changed()
         return [Train(NANOSECONDS, at, 1, 0, 0, 2)]
 
-    def _see(self, clock: Clock) -> None:
+    def _see(self, clock: Ticker) -> None:
         """Keep the TSC's clock, and when it reaches the deadline."""
         self._tsc_seen = clock
         self._at = self._reaches(clock, self.state.since, self.state.deadline)
 
-    def _since(self, clock: Clock, now: int) -> int:
+    def _since(self, clock: Ticker, now: int) -> int:
         """From when the TSC has run as it does: from `now`, if it is not the clock that was seen last."""
         return self.state.since if self._tsc_seen is None or clock == self._tsc_seen else now
 
@@ -162,7 +162,7 @@ class Timer:
         return self._reaches(clock, self._since(clock, now), s.deadline)
 
     @staticmethod
-    def _reaches(clock: Clock, since: int, deadline: int) -> int | None:
+    def _reaches(clock: Ticker, since: int, deadline: int) -> int | None:
         """When a TSC of 64 bits is first at or past the deadline, from `since` on."""
         tick = clock.ticks(since)
         left = deadline - (tick & _TSC_MASK)
@@ -346,7 +346,7 @@ class LoadTimer(Timer):
         self._changed()
 
 
-def make_timer(clock: Clock, quirks: Mapping[str, str], tsc: Callable[[], Clock]) -> Timer:
+def make_timer(clock: Clock, quirks: Mapping[str, str], tsc: Callable[[], Ticker]) -> Timer:
     """The timer with the counting rule that the quirks ask for."""
     rule = LoadTimer if quirks["lapic_divide"] == "from_load" else Timer
     return rule(clock, quirks, tsc)

@@ -30,6 +30,7 @@ class Reaction(ABC):
     lapics: tuple[Lapic, ...]
     vcpus: tuple[Vcpu, ...]
     sources: list[Source]
+    runs: list[Source]
     by_name: dict[str, Source]
     others: Source
     look: int
@@ -40,6 +41,18 @@ class Reaction(ABC):
     fanned: bool
     _withdraw: bool
     _serve: Callable[[int, int], None] | None
+    now: int
+    """The moment that is being handled."""
+    out: int
+    """A bit for each vCPU that takes nothing: its host runs it not, or does something for it."""
+    handlers_stop: bool
+    """Whether a handler stands still while its vCPU is out; else it ends in its time all the same."""
+    stopped: dict[int, int]
+    """For each vCPU that went out in a handler, the ns of it that were left."""
+    ticked: list[Source]
+    """The sources with a tick policy, in wiring order."""
+    hard: int
+    """Interrupts taken late under a tick policy, since somebody asked."""
 
     @abstractmethod
     def follow_int(self) -> None:
@@ -48,7 +61,10 @@ class Reaction(ABC):
     def acknowledge(self, index: int, late: bool = False) -> Served | None:
         """INTA: the vCPU takes what waits for it, 8259 before local APIC; None where nothing does. A `late` one comes
         some time after the CPU saw INTR, which may have fallen since: then the 8259 answers with a spurious vector.
+        A vCPU that is out takes nothing.
         """
+        if self.out >> index & 1:
+            return None
         lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
         late = late and self._withdraw and pic.withdrawn and index == 0
         # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
@@ -82,6 +98,11 @@ class Reaction(ABC):
             source = self.by_name.get(served.source, self.others)
             source.delivered[index] += 1
             source.vcpu, source.way, source.vector = index, served.way, served.vector
+            tick = source.tick
+            if tick is not None:
+                level = served.vector if served.irq is None else served.irq
+                if tick.took(index, served.way, level, self.now) and tick.late_counts:
+                    self.hard += 1
         return served
 
     def waits(self, index: int) -> bool:
@@ -97,10 +118,42 @@ class Reaction(ABC):
     def occupy(self, index: int, until: int | None) -> None:
         """The handler of a vCPU runs until some moment, or (None) runs no more."""
         self.vcpus[index].state.busy_until = until
+        self.stopped.pop(index, None)
         if until is None:
             self.ends.pop(index, None)
         else:
             self.ends[index] = until
+
+    def leave(self, index: int) -> None:
+        """A vCPU takes nothing from now on; a handler that runs stands still."""
+        if self.out >> index & 1:
+            return
+        self.out |= 1 << index
+        until = self.ends.get(index)
+        if until is not None and self.handlers_stop:
+            self.occupy(index, None)
+            self.stopped[index] = max(0, until - self.now)
+        for source in self.ticked:
+            if source.tick is not None and source.tick.target == index:
+                source.tick.stands(self.now)
+
+    def come(self, index: int) -> None:
+        """A vCPU takes interrupts again; its handler goes on with what was left of it."""
+        if not self.out >> index & 1:
+            return
+        self.out ^= 1 << index
+        self.look |= 1 << index
+        if index in self.stopped:
+            self.occupy(index, self.now + self.stopped[index])
+        for source in self.ticked:
+            if source.tick is not None and source.tick.target == index:
+                source.tick.resumed(self.now)
+
+    def set_out(self, mask: int) -> None:
+        """The vCPUs that are out, as a state is taken back: nothing else happens."""
+        self.out = mask
+        for gate in self.runs:
+            gate.level = ~mask >> gate.gate & 1
 
     def free(self, now: int) -> None:
         """Let the vCPUs look whose handlers end now."""
@@ -121,6 +174,13 @@ class Reaction(ABC):
         else:
             self.lapics[index].eoi()
         self.look |= 1 << index
+        self._told(served, now)
+
+    def _told(self, served: Served, now: int) -> None:
+        """Tell the policy of whoever asked that its interrupt was ended."""
+        source = self.by_name.get(served.source)
+        if source is not None and source.tick is not None and source.tick.state.serving is not None:
+            source.tick.ended(now)
 
     def innermost(self, index: int) -> Served | None:
         """The interrupt that a vCPU took last and has not ended, taken off its list; those that the guest has ended by
@@ -186,6 +246,8 @@ class Reaction(ABC):
         return served.way == "pic" and self.pic.highest == served.irq and self.asserted(index, served)
 
     def _serve_at_once(self, index: int, now: int) -> None:
+        if self.out >> index & 1:
+            return
         vcpu = self.vcpus[index].state
         if vcpu.served:
             self._release(index, now)
@@ -199,9 +261,14 @@ class Reaction(ABC):
                 vcpu.served += (served,)
             else:
                 self.end(index, served, now)
-        self.odd += STORM
+        source = None if served is None else self.by_name.get(served.source)
+        if source is None or source.tick is None:
+            self.odd += STORM
 
     def _serve_slowly(self, index: int, now: int) -> None:
+        out = self.out >> index & 1
+        if out and index not in self.ends:
+            return
         vcpu = self.vcpus[index].state
         if vcpu.busy_until is not None:
             if now < vcpu.busy_until:
@@ -209,7 +276,7 @@ class Reaction(ABC):
             self.occupy(index, None)
         if vcpu.served:
             self._release(index, now)
-        if vcpu.interrupts and not (vcpu.served and self._again(index, vcpu.served[-1])):
+        if not out and vcpu.interrupts and not (vcpu.served and self._again(index, vcpu.served[-1])):
             served = self.acknowledge(index)
             if served is not None:
                 vcpu.served += (served,)

@@ -15,7 +15,7 @@ KEPT = 3
 class Run:
     """A train of a source: `at` edges are done."""
 
-    __slots__ = ("at", "change", "inert", "other", "source", "steady", "train", "waiting")
+    __slots__ = ("absorbed", "at", "change", "inert", "other", "source", "steady", "train", "waiting")
 
     def __init__(self, source: Source, train: Train) -> None:
         self.source = source
@@ -31,6 +31,8 @@ class Run:
         """Its last rise reached nobody."""
         self.waiting = False
         """Its last rise met one that still waited, and that was all."""
+        self.absorbed = False
+        """Its policy kept its last rise to itself."""
 
     @property
     def left(self) -> int:
@@ -39,13 +41,42 @@ class Run:
 
     @property
     def long(self) -> bool:
-        """Whether a leap along it is worth the while."""
-        return self.train.count - self.at > 2 * KEPT
+        """Whether a leap along it is worth the while; none is along a vCPU's run line."""
+        return self.train.count - self.at > 2 * KEPT and self.source.gate < 0
 
     @property
     def next_ns(self) -> int:
         """When the next edge is; there must be one."""
         return self.train.ns(self.at)
+
+    @property
+    def stands(self) -> bool:
+        """Whether its source stands still, as its vCPU is out."""
+        tick = self.source.tick
+        return tick is not None and tick.stands_still
+
+    @property
+    def period(self) -> int:
+        """ns from one rise to the next, rounded down."""
+        clock = self.train.clock
+        return (self.train.hold + self.train.rest) * clock.den // clock.num
+
+    @property
+    def last_rise(self) -> int:
+        """When the latest of the rises was that are done; there must be one among the last two edges."""
+        rose = self.train.level ^ (self.at - 1 & 1)
+        return self.train.ns(self.at - 1 if rose else self.at - 2)
+
+    def rest(self) -> list[Train]:
+        """The edges that are still to come."""
+        train, at = self.train, self.at
+        if at >= train.count:
+            return []
+        if not at:
+            return [train]
+        turned = at & 1
+        hold, rest = (train.rest, train.hold) if turned else (train.hold, train.rest)
+        return [Train(train.clock, train.tick(at), train.level ^ turned, hold, rest, train.count - at)]
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """(ns, level) of the edges from `at` on."""

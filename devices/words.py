@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from timerlab.devices import hpet_words, ioapic_words, lapic_words, pic_words, pit_words, pmtimer_words, rtc_words
+from timerlab.devices import (
+    hpet_words,
+    ioapic_words,
+    lapic_words,
+    pic_words,
+    pit_words,
+    pmtimer_words,
+    pv_words,
+    rtc_words,
+)
 from timerlab.devices.port61 import PORT as PORT61
 from timerlab.text import count, hexa, signed
 
@@ -105,6 +114,8 @@ def msr_words(machine: Machine, msr: int, value: int, vcpu: int, before: Seen, a
         if not moved:
             return "the TSC stays as it is"
         return f"the TSC moves by {signed(moved)}, TSC_ADJUST is {count(after[put + 'adjust'])}"
+    if pv_words.knows(msr) and machine.board.pv is not None:
+        return joined(pv_words.wrote_msr(msr, value, before, after, vcpu), happened(before, after))
     return joined(lapic_words.wrote_msr(msr, value, before, after, vcpu), happened(before, after))
 
 
@@ -114,6 +125,8 @@ def msr_read_words(machine: Machine, msr: int, value: int, vcpu: int) -> str:
         if msr == 0x3B and value >> 63:
             return count(value - (1 << 64))
         return count(value)
+    if pv_words.knows(msr) and machine.board.pv is not None:
+        return pv_words.read_msr(msr, value, machine.peeks(), vcpu)
     return lapic_words.read_msr(msr, value, machine.peeks(), vcpu)
 
 

@@ -32,44 +32,67 @@ FAMILIES = {
     "lapic": ("", "_access", "_pins", "_core", "_timer", "_regs", "_lvt_regs", "_words"),
     "hpet": ("", "_timer", "_regs", "_words"),
     "pmtimer": ("", "_regs", "_words"),
-    "vcpu": ("", "_regs"),
+    "vcpu": ("", "_regs", "_state"),
+    "sched": ("", "_leaps", "_load", "_peeks", "_state", "_turns"),
+    "host": ("", "_clocks", "_core", "_pcpu", "_regs"),
+    "palacios": ("", "_calls", "_core", "_peeks"),
+    "nvmm": ("",),
+    "nested": ("", "_cpu", "_levels", "_regs", "_state", "_words"),
+    "kvm": ("", "_clock", "_state", "_tsc"),
+    "pv": ("", "_apf", "_core", "_pages", "_reader", "_regs", "_state", "_words"),
+    "ticks": ("", "_pit", "_regs", "_reinject", "_rtc", "_slew", "_state"),
+    "os": ("", "_boot", "_clocks", "_guard", "_ntp", "_peeks", "_read", "_sight", "_state", "_watch"),
+    "probe": ("", "_sums", "_table", "_words"),
     "ram": ("",),
 }  # fmt: skip
 """The chips, and the files of each."""
 
 CHIPS = tuple(family + part for family, parts in FAMILIES.items() for part in parts)
 
+QUIRKS = (
+    "", ".kinds", ".pit", ".rtc", ".interrupts", ".hpet", ".tsc", ".host", ".policies", ".kvm", ".nested", ".ticks",
+)  # fmt: skip
+
+COMMANDS = (
+    "", ".verb", ".io", ".memory", ".cpu", ".privilege", ".host", ".sched", ".hostload", ".kvm", ".pv", ".nested",
+    ".nvmm", ".v3", ".os", ".probe", ".ticks", ".time", ".travel", ".script", ".look",
+)  # fmt: skip
+
 ORDER = [
-    {"timerlab.clock", "timerlab.regs", "timerlab.text", "timerlab.errors", "timerlab.tokens"},
-    {f"timerlab.quirks{part}" for part in ("", ".kinds", ".pit", ".rtc", ".interrupts", ".hpet")},
-    {"timerlab.line", "timerlab.units", "timerlab.places", "timerlab.interrupt"},
+    {"timerlab.clock", "timerlab.regs", "timerlab.text", "timerlab.errors", "timerlab.tokens", "timerlab.scaling"},
+    {f"timerlab.quirks{part}" for part in QUIRKS},
+    {"timerlab.line", "timerlab.units", "timerlab.places", "timerlab.interrupt", "timerlab.policy"},
     {"timerlab.device"},
     {"timerlab.bus", "timerlab.guest"},
     {"timerlab.config"},
     {"timerlab.devices", *(f"timerlab.devices.{chip}" for chip in CHIPS)},
     {"timerlab.devices.source", "timerlab.devices.joint", "timerlab.devices.cpuid"},
     {"timerlab.devices.reaction"},
+    {"timerlab.devices.policies"},
+    {"timerlab.devices.counting"},
     {"timerlab.devices.fabric"},
     {"timerlab.devices.run"},
     {"timerlab.devices.leaps"},
+    {"timerlab.devices.budget"},
     {"timerlab.devices.flow"},
+    {"timerlab.devices.hosting"},
+    {"timerlab.devices.seeing"},
     {"timerlab.devices.board"},
-    {"timerlab.foresight", "timerlab.machine"},
+    {"timerlab.foresight", "timerlab.sights", "timerlab.machine"},
     {"timerlab.devices.words", "timerlab.trace", "timerlab.conditions", "timerlab.events", "timerlab.options"},
     {"timerlab.replay", "timerlab.registers"},
     {"timerlab.command"},
     {
         "timerlab.explain",
-        *(
-            f"timerlab.commands{part}"
-            for part in ("", ".verb", ".io", ".memory", ".cpu", ".time", ".travel", ".script", ".look")
-        ),
+        "timerlab.explain_tsc",
+        *(f"timerlab.commands{part}" for part in COMMANDS),
     },
     {
         "timerlab.script",
         "timerlab.history",
         "timerlab.index",
         "timerlab.assist",
+        "timerlab.completions",
         "timerlab.helptext",
         "timerlab.feeding",
         "timerlab.edges",
@@ -89,6 +112,8 @@ ENGINE_TYPES = {
     "timerlab.interrupt",
     "timerlab.errors",
     "timerlab.text",
+    "timerlab.scaling",
+    "timerlab.policy",
 }
 NO_HOST_TIME = ("time", "random", "threading", "asyncio", "secrets", "uuid", "multiprocessing", "concurrent")
 MAY_KNOW_HOST_TIME = ("timerlab.pacer", "timerlab.cli")

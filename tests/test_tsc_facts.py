@@ -75,6 +75,32 @@ def test_tsc_aux_above_32_bits_is_a_general_protection_fault():
     assert s.rdmsr(AUX) == 7
 
 
+def test_amd_drops_what_does_not_fit_tsc_aux():
+    """T15, T26."""
+    s = Session(quirks={"vendor": "amd"})
+    s.wrmsr(AUX, 0x1_0000_0000)
+    assert s.rdmsr(AUX) == 0
+    s.wrmsr(AUX, 0x1_0000_5003)
+    assert s.rdtscp()[1] == s.rdmsr(AUX) == 0x5003
+
+
+def test_tsc_ratio_exists_on_amd_and_has_reserved_bits():
+    """T13."""
+    s = Session(quirks={"vendor": "amd"})
+    assert s.rdmsr(0xC000_0104) == 0x1_0000_0000
+    for t in (s, Session()):
+        with pytest.raises(GuestFault) as fault:
+            t.wrmsr(0xC000_0104, 1 << 40)
+        assert fault.value.name == "#GP(0)"
+
+
+def test_an_old_processor_s_tsc_takes_32_bits():
+    """T25."""
+    s = Session(quirks={"tsc_write": "low32"})
+    s.wrmsr(TSC, 0x1234_5678_9ABC_DEF0)
+    assert s.rdtsc() == 0x9ABC_DEF0
+
+
 @pytest.mark.parametrize("khz", [2_592_000, 2_500_000, 2_600_000, 3_000_000, Fraction(7_777_777, 3)])
 def test_cpuid_15h_tells_a_rate_only_if_it_is_the_tsc_s(khz):
     """T17, T18, T46: TSC Hz = ECX * EBX / EAX, and with any of them 0 there is nothing told."""

@@ -17,6 +17,7 @@ from timerlab.commands.io import Access, In, Reset
 from timerlab.commands.memory import ReadMemory
 from timerlab.commands.script import Expect, ExpectResult, ReplayTrace
 from timerlab.commands.time import Rate, Skip, Step, Until, rate_words
+from timerlab.completions import host_words
 from timerlab.conditions import near
 from timerlab.devices.pit_regs import COMMAND, MODES, RW_SHORT, SC_SHORT
 from timerlab.errors import CommandError
@@ -274,8 +275,12 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
                 yield from ((name, profile.about) for name, profile in PROFILES.items())
                 yield from ((name, _first(verb)) for name, verb in sorted(group.commands.items()))
                 yield from ((name, peek.about) for name, peek in session.machine.board.abouts.items())
+            elif done[1:] == ["tsc"]:
+                yield from ((str(vcpu), f"how the TSC of vCPU {vcpu} comes about") for vcpu in range(words.vcpus))
             elif done[-1] == "as":
                 yield from ((reg.name, reg.title) for reg in words.regs)
+        case _:
+            yield from host_words(session, kind, done)
 
 
 def _ports(regs: Any) -> Iterator[tuple[str, str]]:

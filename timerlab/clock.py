@@ -13,8 +13,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Protocol
 
 NS_PER_S = 1_000_000_000
+
+
+class Ticker(Protocol):
+    """What every clock can be asked, whether it is an oscillator or made from others."""
+
+    @property
+    def hz(self) -> Fraction:
+        """Ticks a second, on the average."""
+
+    @property
+    def num(self) -> int:
+        """0 for a clock that stands still."""
+
+    def ticks(self, ns: int) -> int:
+        """The last tick at or before nanosecond `ns`."""
+
+    def ns(self, tick: int) -> int:
+        """The first nanosecond at which `ticks` reaches `tick`; ValueError where it never does."""
+
+    def offset(self, ticks: int) -> Ticker:
+        """A clock that reads `ticks` more at every moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +108,44 @@ class Clock:
     def offset(self, ticks: int) -> Clock:
         """A clock that reads `ticks` more than this one at every moment."""
         return replace(self, base=self.base + ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class Scaled:
+    """A count made from another one as scaling hardware does: times `ratio`, of `frac` fraction bits, rounded down,
+    plus `plus`. Its ticks are whole ticks of `parent` that were scaled, so it may jump by more than one.
+    """
+
+    parent: Ticker
+    ratio: int
+    frac: int
+    plus: int = 0
+
+    @property
+    def hz(self) -> Fraction:
+        """Ticks a second."""
+        return self.parent.hz * Fraction(self.ratio, 1 << self.frac)
+
+    @property
+    def num(self) -> int:
+        """0 for a clock that stands still."""
+        return self.parent.num if self.ratio else 0
+
+    def ticks(self, ns: int) -> int:
+        """The last tick at or before nanosecond `ns`."""
+        return (self.parent.ticks(ns) * self.ratio >> self.frac) + self.plus
+
+    def ns(self, tick: int) -> int:
+        """The first nanosecond at which `ticks` reaches `tick`; ValueError where it never does."""
+        if not self.ratio:
+            if tick <= self.plus:
+                return 0
+            raise ValueError(f"a clock that stands at tick {self.plus} never reaches {tick}")
+        return self.parent.ns(-(-(tick - self.plus << self.frac) // self.ratio))
+
+    def offset(self, ticks: int) -> Scaled:
+        """A clock that reads `ticks` more than this one at every moment."""
+        return replace(self, plus=self.plus + ticks)
 
 
 NANOSECONDS = Clock(1, 1)

@@ -34,6 +34,8 @@ Value = int | str | None
 _STATES = (
     ("lo", "hi", "irr", "isr", "ready", "icw2", "icw3", "icw4"),
     ("off", "xapic", "x2apic", "one-shot", "periodic", "deadline", "reserved"),
+    ("run", "halt", "stolen", "exit", "smi", "stopped"),
+    ("calibrating", "up", "kvmclock", "tsc", "hpet", "pm", "jiffies", "new", "old", "preempt", "irq"),
 )
 WORDS = frozenset(word for words in _STATES for word in words)
 """The states that values have by name."""

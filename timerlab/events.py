@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from timerlab.line import Train, turns_at
 from timerlab.machine import Machine
 
 ASKING = ("irq.", "pin.", "hpet.", "lapic")
@@ -17,8 +18,9 @@ APART = 3
 class Event:
     """An edge on a line at `t_ns`, or `count` of them from there to `last_ns`; `value` is the level that it goes to.
 
-    The kind `estimate`: from here on interrupts are counted in proportion, for several sources share a busy vCPU and
-    the budget of edges that are handled one by one is spent.
+    A vCPU's kinds are `stolen`, `out` (for another reason), `runs` and `halted`. The kind `estimate`: from here on
+    interrupts are counted in proportion, for several sources share a busy vCPU and the budget of edges that are handled
+    one by one is spent.
     """
 
     t_ns: int
@@ -36,19 +38,42 @@ def events(machine: Machine, lo: int, hi: int, limit: int) -> list[Event]:
     if since is not None and lo <= since < hi:
         found.append(Event(since, "guest", "estimate", 0, 1, since))
     for name, line in machine.board.lines.items():
-        if not name.startswith(ASKING):
-            continue
-        for train in line.ring:
-            first, last = train.until(lo - 1), train.until(hi - 1)
-            # a rise is an even edge of a train that begins with one, else an odd edge
-            first += (first ^ train.level ^ 1) & 1
-            rises = (last - first + 1) // 2 if last > first else 0
-            if rises <= 0:
-                continue
-            final = first + 2 * (rises - 1)
-            if rises <= APART:
-                found += [Event(train.ns(i), name, "rise", 1, 1, train.ns(i)) for i in range(first, final + 1, 2)]
-            else:
-                found.append(Event(train.ns(first), name, "rise", 1, rises, train.ns(final)))
+        if name.startswith(ASKING):
+            for train in line.ring:
+                found += _edges(train, name, "rise", 1, lo, hi)
+        elif name.startswith("vcpu"):
+            found += _states(machine, name, lo, hi)
     found.sort(key=lambda event: event.t_ns)
     return found[-limit:]
+
+
+def _edges(train: Train, name: str, kind: str, level: int, lo: int, hi: int) -> list[Event]:
+    """The edges of a train to `level` in `[lo, hi)`: one by one, or as one event."""
+    first, last = train.until(lo - 1), train.until(hi - 1)
+    # an edge to the train's own first level has an even index, one to the other an odd one
+    first += (first ^ train.level ^ level) & 1
+    edges = (last - first + 1) // 2 if last > first else 0
+    if edges <= 0:
+        return []
+    final = first + 2 * (edges - 1)
+    if edges <= APART:
+        return [Event(train.ns(i), name, kind, level, 1, train.ns(i)) for i in range(first, final + 1, 2)]
+    return [Event(train.ns(first), name, kind, level, edges, train.ns(final))]
+
+
+def _states(machine: Machine, name: str, lo: int, hi: int) -> list[Event]:
+    """What a vCPU's wire tells: that it is stolen, or out for another reason, that it runs again, that it is halted."""
+    vcpu, _, what = name.partition(".")
+    ring = machine.board.lines[name].ring
+    if what != "run":
+        kind = {"stolen": "stolen", "halt": "halted"}[what]
+        return [event for train in ring for event in _edges(train, vcpu, kind, 1, lo, hi)]
+    stolen, halted = (machine.board.lines[f"{vcpu}.{other}"].ring for other in ("stolen", "halt"))
+    found: list[Event] = []
+    for train in ring:
+        # of many windows in one train the thefts alone are told
+        back = [event for event in _edges(train, vcpu, "runs", 1, lo, hi) if event.count == 1]
+        found += [event for event in back if not turns_at(halted, event.t_ns, 1)]
+        away = _edges(train, vcpu, "out", 0, lo, hi)
+        found += [event for event in away if not turns_at(stolen, event.t_ns, 1)]
+    return found

@@ -13,6 +13,7 @@ from timerlab.commands.io import Access, In, Out
 from timerlab.commands.memory import ReadMemory, WriteMemory
 from timerlab.conditions import shown
 from timerlab.devices.pit_regs import COMMAND, MODE_ABOUT, command_kind
+from timerlab.explain_tsc import explain_tsc
 from timerlab.machine import Machine
 from timerlab.quirks import PROFILES, QUIRKS
 from timerlab.registers import at_address, at_msr, at_port, content, where
@@ -21,6 +22,18 @@ from timerlab.text import bits, hexa, plural
 
 if TYPE_CHECKING:
     from timerlab.session import Session
+
+__all__ = [
+    "Trial",
+    "explain_access",
+    "explain_name",
+    "explain_register",
+    "explain_tsc",
+    "explain_value",
+    "register_of",
+    "trial_of",
+    "tried",
+]
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from timerlab.devices.board import Board
+from timerlab.devices.vcpu import Vcpu
 from timerlab.line import Train, edge_after
 from timerlab.units import LONGEST_NS
 
@@ -34,7 +35,7 @@ class Foresight(ABC):
     def _events(self) -> Iterator[tuple[int, str]]:
         """The chips' next edges, under the names of the lines that they reach."""
         board = self.board
-        for device in board.timed:
+        for device in (*board.timed, board.sched):
             for ns, name in device.next_event(self.now):
                 irq = board.INSIDE.get(name)
                 if irq is None:
@@ -124,6 +125,7 @@ class Foresight(ABC):
         else:
             moments = [event[0] for event in self._events()]
             moments += [vcpu.state.busy_until for vcpu in self.board.vcpus]
+            moments += [self.board.ticks.next_moment(), self.board.policy.next_event(self.now)]
         return min((moment for moment in moments if moment is not None and moment > self.now), default=None)
 
     def reach(self, name: str, op: str, value: int) -> int | None:
@@ -138,7 +140,7 @@ class Foresight(ABC):
         elif name == "acpi.tmr":
             clock, size, count = board.clocks["pm"], board.pm.mask + 1, board.pm.count
         else:
-            clock, size, count = board.clocks["tsc"], 1 << 64, board.vcpus[int(chip[4:])].rdtsc
+            return self._reach_tsc(board.vcpus[int(chip[4:])], what, op, value)
         here = count(self.now)
         target = here + 1 if op == "!=" else 0 if op in ("<", "<=") else value + (op == ">")
         if not 0 <= target < size and op != "!=":
@@ -155,6 +157,15 @@ class Foresight(ABC):
             else:
                 hi = middle
         return hi
+
+    def _reach_tsc(self, vcpu: Vcpu, what: str, op: str, value: int) -> int | None:
+        """When a TSC may meet `op value`, as it counts now; one faster than a GHz may have jumped over it then."""
+        clock = vcpu.host_clock() if what == "host" else vcpu.clock()
+        tick, size = clock.ticks(self.now), 1 << 64
+        target = (tick + 1) % size if op == "!=" else 0 if op in ("<", "<=") else value + (op == ">")
+        if not clock.num or not 0 <= target < size:
+            return None
+        return clock.ns(tick + ((target - tick) % size or size))
 
     def _reach_down(self, name: str, bound: int) -> int | None:
         """When a count that falls is at `bound` or below; or its next expiry, after which it may start again."""

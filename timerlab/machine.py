@@ -7,6 +7,7 @@ access. Nothing here knows about host time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import index
 from types import MappingProxyType
@@ -14,15 +15,20 @@ from typing import Any
 
 from timerlab.bus import check_access, check_memory
 from timerlab.config import Config
+from timerlab.device import Device
 from timerlab.devices.board import Board
 from timerlab.devices.cpuid import Registers, cpuid
 from timerlab.devices.lapic import MSRS as LAPIC_MSRS
 from timerlab.devices.lapic import Lapic
-from timerlab.foresight import Foresight
-from timerlab.line import Train, Wave, edge_before, turns_at, wave_of
+from timerlab.devices.nested_state import ExitToL1
+from timerlab.errors import GuestFault
+from timerlab.line import Train
 from timerlab.quirks import resolve
+from timerlab.sights import Sights
 
 APIC_PAGE = 0x1000
+TURNS = 10_000
+"""Moments of the host that one advance stops at, at most, because a deadline waits for a TSC that may jump."""
 _MESSAGES = range(0xFEE0_0000, 0xFEF0_0000)
 """Where a chip's write is an interrupt message (Intel SDM 3A, Message Address Register Format)."""
 
@@ -42,7 +48,7 @@ class Snapshot:
     histories: tuple[tuple[int, int, tuple[Train, ...]], ...] = field(compare=False)
 
 
-class Machine(Foresight):
+class Machine(Sights):
     """A board in time. `now` is in ns since power-on."""
 
     MESSAGES = _MESSAGES
@@ -56,7 +62,14 @@ class Machine(Foresight):
         self._flow = self.board.flow
         self._lines = (*self.board.lines.values(), *self.board.hidden)
         self._scratch: Machine | None = None
-        self._peekers = {name.partition(".")[0]: device for device in self.board.devices for name in device.peeks}
+        self._peekers: dict[str, tuple[Device, ...]] = {}
+        for device in self.board.devices:
+            for chip in dict.fromkeys(name.partition(".")[0] for name in device.peeks):
+                self._peekers[chip] = (*self._peekers.get(chip, ()), device)
+        self._hosting = self.board.hosting
+        self._hosting.start()
+        self.board.cpuid = self.cpuid
+        self.board.wrmsr = lambda v, msr, value, now: self.wrmsr(msr, value, v)
         self._flow.settle(0)
 
     # -- what changes it
@@ -67,10 +80,43 @@ class Machine(Foresight):
             raise ValueError(f"{to} ns is in the past, it is {self.now} ns")
         if to == self.now:
             return
+        for _ in range(TURNS):
+            turn = self._turn(to)
+            if turn is None:
+                break
+            self._pass(turn)
+        self._pass(to)
+
+    def _turn(self, to: int) -> int | None:
+        """The next moment before `to` at which the host does something that a chip of the guest's must see in its time:
+        a guest's TSC jumps, or runs at another rate, while a deadline waits for it.
+        """
+        moments = self._hosting.turns(any(lapic.timer.state.deadline for lapic in self.board.lapics))
+        return min((moment for moment in moments if self.now < moment < to), default=None)
+
+    def _pass(self, to: int) -> None:
+        """Bring everything to `to`: the chips by the clocks that they had, then the host."""
         for sync in self._syncs:
             sync(to)
+        self._hosting.sync(to)
+        self.board.os.sync(to)
+        self._follow_tsc(to)
         self.now = to
         self._flow.settle(to)
+
+    def host_act(self, act: Callable[[], None]) -> None:
+        """Let the host do something now; ValueError, with nothing changed, where it cannot."""
+        self._flow.visible(self.now)
+        act()
+        self._follow_tsc(self.now)
+        self._accessed()
+
+    def _follow_tsc(self, now: int) -> None:
+        """A deadline that a TSC has just jumped over is over."""
+        if self._hosting.moved:
+            self._hosting.moved = False
+            for lapic in self.board.lapics:
+                lapic.sync(now)
 
     def _accessed(self) -> None:
         """After an access: what it changed reaches the controllers and the guest, in this same nanosecond."""
@@ -126,30 +172,62 @@ class Machine(Foresight):
         self._accessed()
 
     def rdmsr(self, msr: int, vcpu: int = 0) -> int:
-        """RDMSR on a vCPU; GuestFault where it takes #GP."""
-        lapic, cpu = self._lapic(vcpu), self.board.vcpus[vcpu]
+        """RDMSR on a vCPU, by whoever runs there; GuestFault where it takes #GP, or L1 intercepts what L2 does."""
+        lapic, hosting = self._lapic(vcpu), self._hosting
         check_msr(msr)
+        self.board.vcpus[vcpu].privileged("RDMSR")
         self._flow.visible(self.now)
+        if hosting.nested.runs(vcpu) and (msr in LAPIC_MSRS or hosting.paravirtual(msr)):
+            self._from_l2(hosting.nested.leaves(vcpu, msr, self.now))
         if msr in LAPIC_MSRS:
             return lapic.rdmsr(msr, self.now)
-        return cpu.rdmsr(msr, self.now)
+        if hosting.paravirtual(msr):
+            return hosting.rdmsr(vcpu, msr, self.now)
+        if hosting.nested.runs(vcpu):
+            value = self._from_l2(hosting.nested.rdmsr(vcpu, msr, self.now))
+        else:
+            value = self.board.vcpus[vcpu].rdmsr(msr, self.now)
+        self._follow_tsc(self.now)
+        return value
 
     def wrmsr(self, msr: int, value: int, vcpu: int = 0) -> None:
-        """WRMSR on a vCPU; GuestFault where it takes #GP."""
-        lapic, cpu = self._lapic(vcpu), self.board.vcpus[vcpu]
+        """WRMSR on a vCPU, by whoever runs there; GuestFault where it takes #GP, or L1 intercepts what L2 does."""
+        lapic, hosting = self._lapic(vcpu), self._hosting
         check_msr(msr, value)
+        self.board.vcpus[vcpu].privileged("WRMSR")
         self._flow.visible(self.now)
+        if hosting.nested.runs(vcpu) and (msr in LAPIC_MSRS or hosting.paravirtual(msr)):
+            self._from_l2(hosting.nested.leaves(vcpu, msr, self.now, value))
         if msr in LAPIC_MSRS:
             lapic.wrmsr(msr, value, self.now)
+        elif hosting.paravirtual(msr):
+            hosting.wrmsr(vcpu, msr, value, self.now)
+        elif hosting.nested.runs(vcpu):
+            self._from_l2(hosting.nested.wrmsr(vcpu, msr, value, self.now) or 0)
         else:
-            cpu.wrmsr(msr, value, self.now)
-            lapic.tsc_moved(self.now)
+            self.board.vcpus[vcpu].wrmsr(msr, value, self.now)
+        self._follow_tsc(self.now)
         self._accessed()
 
-    def rdtsc(self, vcpu: int = 0) -> int:
-        """RDTSC on a vCPU."""
+    @staticmethod
+    def _from_l2(found: int | ExitToL1 | None) -> int:
+        """What L0 gives to L2; GuestFault `#VMEXIT` where it is L1 that is asked."""
+        if isinstance(found, ExitToL1):
+            raise GuestFault(0, "#VMEXIT", found.text())
+        return found or 0
+
+    def rdtsc(self, vcpu: int = 0, aux: bool = False) -> int:
+        """RDTSC, or with `aux` RDTSCP, on a vCPU, by whoever runs there. It may be an exit to a hypervisor."""
         self._lapic(vcpu)
-        return self.board.vcpus[vcpu].rdtsc(self.now)
+        nested, cpu = self._hosting.nested, self.board.vcpus[vcpu]
+        self._hosting.trap(vcpu, self.now)
+        if nested.runs(vcpu):
+            found = nested.rdtscp(vcpu, self.now) if aux else nested.rdtsc(vcpu, self.now)
+            value = self._from_l2(found[0] if isinstance(found, tuple) else found)
+        else:
+            value = cpu.rdtscp(self.now)[0] if aux else cpu.rdtsc(self.now)
+        self._follow_tsc(self.now)
+        return value
 
     def cpuid(self, leaf: int, subleaf: int = 0, vcpu: int = 0) -> Registers:
         """CPUID on a vCPU: EAX, EBX, ECX, EDX."""
@@ -161,7 +239,8 @@ class Machine(Foresight):
             return 0, 0, 0, 0
         config = self.config
         features = (lapic.apic_enabled, self.quirks["lapic_x2apic"] == "yes", self.quirks["lapic_deadline"] == "yes")
-        return cpuid(leaf, vcpu, config.vcpus, config.khz, config.bus_hz, *features)
+        there = self._hosting.hypervisor if self._hosting.guest else None
+        return cpuid(leaf, vcpu, config.vcpus, config.khz, config.bus_hz, *features, self.quirks, there)
 
     def irq(self, line: int, level: int) -> None:
         """Pull an ISA line (0 to 15 but for 2), or an I/O APIC pin (16 to 23), up by hand, or let it go."""
@@ -256,6 +335,8 @@ class Machine(Foresight):
         self._flow.visible(self.now)
         for device in reversed(self.board.devices):
             device.reset(self.now)
+        self._hosting.reset(self.now)
+        self.board.ticks.forget(self.now)
         for joint in self.board.joints.values():
             joint.pull(0, self.now)
         for vcpu in range(len(self.board.vcpus)):
@@ -271,40 +352,7 @@ class Machine(Foresight):
         self.check_vcpu(vcpu)
         return self.board.lapics[vcpu]
 
-    # -- what only looks
-
-    def peeks(self) -> dict[str, Any]:
-        """Everything that can be seen, by name."""
-        seen: dict[str, Any] = {}
-        for device in self.board.devices:
-            seen.update(device.peek(self.now))
-        seen.update(self.board.fabric.peek())
-        for name, line in self.board.lines.items():
-            seen[name + ".level"] = line.level
-            seen[name + ".edges"] = line.edges
-        for name, train in self.board.ticking.items():
-            toggles = train.until(self.now)
-            seen[name + ".level"] = toggles & 1
-            seen[name + ".edges"] = (toggles + 1) // 2
-        return seen
-
-    def peek(self, name: str) -> Any:
-        """One of them, or a wire's level by the wire's own name; KeyError for a name that there is not."""
-        line, _, what = name.rpartition(".")
-        if what in ("edges", "level") and line in self.board.lines:
-            return getattr(self.board.lines[line], what)
-        if name in self.board.lines:
-            return self.board.lines[name].level
-        if name in self.board.ticking:
-            return self.board.ticking[name].until(self.now) & 1
-        device = self._peekers.get(name.partition(".")[0])
-        if device is not None:
-            seen = device.peek(self.now)
-            if name in seen:
-                return seen[name]
-        return self.peeks()[name]
-
-    # -- edges that were, and that will be
+    # -- a copy, and state as data
 
     def ahead(self, to: int) -> Machine:
         """A machine of the same state that went on to `to` by itself; it is used again by the next call."""
@@ -316,40 +364,6 @@ class Machine(Foresight):
             other.advance(to)
         return other
 
-    def known_since(self, name: str) -> int:
-        """The ns from which the edges of a wire are remembered."""
-        line = self.board.lines.get(name)
-        return line.known_since if line else 0
-
-    def history(self, name: str) -> tuple[int, list[Train]]:
-        """The level before, and the trains of a wire, as far as they are remembered; KeyError for an unknown wire."""
-        line = self.board.lines.get(name)
-        if line is not None:
-            return line.start, list(line.ring)
-        return 0, [self.board.ticking[name]]
-
-    def wave(self, name: str, lo: int, hi: int, cells: int) -> Wave:
-        """A window of a wire that ends at or before now; what is not remembered of it looks as it was at its edge."""
-        start, trains = self.history(name)
-        return wave_of(start, trains, lo, hi, cells)
-
-    def edge_before(self, name: str, ns: int) -> tuple[int, int] | None:
-        """(ns, level) of the last remembered edge before `ns`."""
-        return edge_before(self.history(name)[1], min(ns, self.now + 1))
-
-    def turned(self, name: str, level: int) -> bool:
-        """Whether a wire has an edge to `level` at this very nanosecond."""
-        return turns_at(self.history(name)[1], self.now, level)
-
-    def remember(self, trains: int) -> None:
-        """Let every wire keep so many trains."""
-        for line in self._lines:
-            line.keeps = trains
-        if self.board.pit.elapsed is not None:
-            self.board.pit.elapsed.segments = trains
-
-    # -- state as data
-
     def snapshot(self) -> Snapshot:
         """The whole state, plain data."""
         return Snapshot(
@@ -359,6 +373,7 @@ class Machine(Foresight):
                 self.board.fabric.snapshot(),
                 self._flow.snapshot(),
                 tuple(joint.hand for joint in self.board.joints.values()),
+                self._hosting.snapshot(),
             ),
             tuple(line.snapshot() for line in self._lines),
             tuple(line.history() for line in self._lines),
@@ -371,7 +386,8 @@ class Machine(Foresight):
             device.restore(state)
         for line, level, history in zip(self._lines, snapshot.lines, snapshot.histories, strict=True):
             line.restore(level, history)
-        fabric, flow, hands = snapshot.fabric
+        fabric, flow, hands, hosting = snapshot.fabric
+        self._hosting.restore(hosting)
         self.board.fabric.restore(fabric)
         self._flow.restore(flow)
         self._flow.since = snapshot.now

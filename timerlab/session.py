@@ -17,6 +17,7 @@ from timerlab import assist, edges, options, saving
 from timerlab.assist import Completion, Decode
 from timerlab.command import LATE, Command, Entry, Instant, Job, Long, Result, Work
 from timerlab.commands import parse
+from timerlab.commands.io import Access
 from timerlab.commands.time import Skip
 from timerlab.commands.verb import Words
 from timerlab.errors import CommandError
@@ -115,7 +116,7 @@ class Session(Verbs):
             self._words = Words(
                 board.clocks,
                 self.machine.line_names(),
-                list(dict.fromkeys((*self.machine.peeks(), *self.machine.line_names()))),
+                list(dict.fromkeys((*self.machine.peeks(), *board.abouts, *self.machine.line_names()))),
                 regs=board.regs,
                 vcpus=self.options.vcpus,
                 bases=(board.lapic_base(0),),
@@ -147,6 +148,11 @@ class Session(Verbs):
         if not action.logged:
             self.stops += 1
             return Job(result=action.run(self))
+        if isinstance(action, Access):
+            try:
+                action.check(self.machine)
+            except ValueError as error:
+                raise CommandError(str(error), 1, length=len(typed)) from None
         self.settle()
         entry = self.history.open(action, typed)
         result = action.run(self)
@@ -336,6 +342,22 @@ class Session(Verbs):
     def events(self, lo: int, hi: int, limit: int) -> list[Event]:
         """What happened on the interrupt lines in `[lo, hi)`, in order; the last `limit` events."""
         return events(self._remembering("irq.0", lo, min(hi, self.now + 1)), lo, hi, limit)
+
+    # -- the guest, for a screen
+
+    def memory(self) -> Mapping[int, bytes]:
+        """Guest RAM that was written: pages of 4 KiB by their number, those that are not all zero."""
+        return dict(self.machine.board.ram.snapshot())
+
+    def clocks(self) -> Sequence[Any]:
+        """What each clock of the guest's operating system believes; none before it is booted."""
+        system = getattr(self.machine.board, "os", None)
+        return () if system is None else system.rows(self.now)
+
+    def track(self) -> Sequence[tuple[int, Mapping[str, int]]]:
+        """The drifts of those clocks that were sampled, oldest first: (ns, drift by clock)."""
+        system = getattr(self.machine.board, "os", None)
+        return () if system is None else tuple(system.track)
 
     def _remembering(self, name: str, lo: int, hi: int) -> Machine:
         """A machine that knows a window of a wire: this one, a copy that went on to `hi`, or, for what was long ago,

@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from timerlab.views.marks import Marks
 
-__all__ = ["Camera", "Entry", "Event", "Frame", "Outcome", "Settings", "Source", "Wave"]
+__all__ = ["Camera", "Clock", "Entry", "Event", "Frame", "Outcome", "Settings", "Source", "Wave"]
 
 T = TypeVar("T")
 
@@ -149,6 +149,34 @@ class Settings(Protocol):
         """Every quirk with the value that it runs with."""
 
 
+class Clock(Protocol):
+    """A clock of the guest's system, against true time."""
+
+    @property
+    def clock(self) -> str:
+        """Its name: ticks, tsc, hpet."""
+
+    @property
+    def believes(self) -> int:
+        """ns since the system was booted, by this clock."""
+
+    @property
+    def drift(self) -> int:
+        """That minus true time, in ns."""
+
+    @property
+    def rate(self) -> Fraction | None:
+        """By what share of one it runs fast now; None where that cannot be said."""
+
+    @property
+    def resolution(self) -> int:
+        """ns between two values."""
+
+    @property
+    def why(self) -> str:
+        """What its error comes from."""
+
+
 class Source(Protocol):
     """The questions of a session that are answered late, only when a panel asks."""
 
@@ -167,6 +195,15 @@ class Source(Protocol):
 
     def lines(self) -> Sequence[str]:
         """The lines that can be drawn."""
+
+    def memory(self) -> Mapping[int, bytes]:
+        """Guest RAM that was written: pages of 4 KiB by their number, those that are not all zero."""
+
+    def clocks(self) -> Sequence[Any]:
+        """What each clock of the guest's system believes; none before it is booted."""
+
+    def track(self) -> Sequence[tuple[int, Mapping[str, int]]]:
+        """The drifts of those clocks that were sampled: (ns, drift by clock), oldest first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +263,18 @@ class Frame:
     def log(self) -> Sequence[Entry]:
         """The session's log, oldest first."""
         return self.source.log
+
+    def memory(self) -> Mapping[int, bytes]:
+        """Guest RAM that was written: pages of 4 KiB by their number, those that are not all zero."""
+        return self._once("memory", self.source.memory)
+
+    def clocks(self) -> Sequence[Clock]:
+        """What each clock of the guest's system believes; none before it is booted."""
+        return self._once("clocks", self.source.clocks)
+
+    def track(self) -> Sequence[tuple[int, Mapping[str, int]]]:
+        """The drifts of those clocks that were sampled, oldest first."""
+        return self._once("track", self.source.track)
 
     def lines(self) -> Sequence[str]:
         """The names of all lines that can be drawn."""

@@ -42,9 +42,13 @@ PANELS = tuple(CLASSES)
 LEFT = ("pit", "port61", "rtc")
 """The left column of a medium screen."""
 COLUMNS = ((*LEFT, "acpi"), ("apic", "hpet", "irq"))
-"""The first two columns of a large screen; the third has the TSC and the ways of the interrupts."""
+"""The first two columns of a large screen."""
+THIRD = ("tsc", "clocks", "tree", "fabric")
+"""The third, over memory and log; what comes first stays longest."""
 PAGES: tuple[tuple[str, ...], ...] = (("apic", "hpet", "acpi", "tsc"), ("irq", "fabric"), ("waves",))
 """What the right column of a medium screen holds, a page at a time."""
+SPREADS: tuple[tuple[str, ...], ...] = (("clocks",), ("tree", "mem"))
+"""Panels that are drawn for all of a medium screen's width; those together that share it."""
 NOTHING: Mapping[str, int] = {}
 OPEN = ("fabric", "waves", "log")
 """Panels that have use for any number of rows."""
@@ -169,6 +173,9 @@ def _shown(body: Region, view: View) -> dict[str, Region]:
 def _medium(body: Region, view: View) -> dict[str, Region]:
     if view.note:
         return _medium_lesson(body, view)
+    spread = next((one for one in SPREADS if view.shown in one), None)
+    if spread is not None:
+        return _spread(body, spread, view)
     three = body.width >= 178
     if three:
         left_width = right_width = 64 if body.width >= 196 else 58
@@ -202,6 +209,13 @@ def _medium(body: Region, view: View) -> dict[str, Region]:
     parts.update(drawn)
     parts["log"] = _cut(body, height)[1]
     return parts
+
+
+def _spread(body: Region, names: Sequence[str], view: View) -> dict[str, Region]:
+    """Panels over the whole width, and the log where there is room below."""
+    parts = _stack(body, [name for name in names if name in CLASSES], view.shown, more=view.more)
+    rest = _cut(body, _used(body, parts))[1]
+    return {**parts, "log": rest} if rest.height >= LEAST_ROWS else parts
 
 
 def _medium_lesson(body: Region, view: View) -> dict[str, Region]:
@@ -239,22 +253,28 @@ def _large(body: Region, view: View) -> dict[str, Region]:
         parts, log = {}, third
         columns = (first, second)
     drawn: dict[str, Region] = {}
-    for region, names in zip(columns, COLUMNS, strict=True):
-        drawn.update(_stack(_cut(region, most)[0], names, view.shown, fit=True, tight=True, more={"irq": IRQ_ROWS}))
+    for region, column_of in zip(columns, COLUMNS, strict=True):
+        drawn.update(_stack(_cut(region, most)[0], column_of, view.shown, fit=True, tight=True, more={"irq": IRQ_ROWS}))
     height = _used(body, drawn)
     if view.note:
         parts["note"], log = _cut(first, height)
         lower = _cut(rest, height)[1]
     else:
         upper, log = _cut(third, height)
-        parts.update(_stack(upper, ("tsc", "aside" if view.aside else "fabric"), view.shown, fit=True, tight=True))
+        names: tuple[str, ...] = THIRD
+        if view.aside:
+            names = (view.shown if view.shown in THIRD else "tsc", "aside")
+        parts.update(_stack(upper, names, view.shown, fit=True, tight=True))
         lower = _cut(Region(first.x, body.y, 2 * column + 3, body.height), height)[1]
     parts.update(drawn)
     parts["waves"], parts["log"] = lower, log
+    if not view.note and log.height > _height("mem", column, True) + LEAST_ROWS:
+        memory, parts["log"] = _cut(log, _height("mem", column, True))
+        parts["mem"] = Region(memory.x, memory.y, column, memory.height)
     if view.note and view.shown not in parts:  # a column of its own for what a lesson leaves out
         upper = _cut(third, height)[0]
         parts = {name: region for name, region in parts.items() if not upper.contains_region(region)}
-        parts.update(_stack(upper, ("tsc", "fabric"), view.shown, tight=True))
+        parts.update(_stack(upper, (*THIRD, "mem"), view.shown, tight=True))
     return parts
 
 

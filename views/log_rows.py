@@ -206,6 +206,8 @@ def _event(event: Event) -> Row:
     if event.kind == "estimate":
         words = "from here on interrupts are counted in proportion: too many share one vCPU"
         return (("guest ", "label"), (words, "attention"))
+    if event.source.startswith("vcpu"):
+        return _state(event)
     name = label(event.source).removesuffix(" req")
     arrow = {"rise": "↑", "fall": "↓"}.get(event.kind, event.kind)
     spans: list[Span] = [(name + " ", "label"), (arrow + " ", "text")]
@@ -213,6 +215,24 @@ def _event(event: Event) -> Row:
         spans += [(count(event.count), "strong"), (" times", "text"), (" until " + stamp(event.last_ns), "label")]
     else:
         spans.append((_CAUSES.get(event.source, ""), "text"))
+    return tuple(spans)
+
+
+_STATES = {
+    "stolen": ("░ ", "stolen by the host"),
+    "out": ("· ", "out of its guest"),
+    "runs": ("━ ", "runs again"),
+    "halted": ("─ ", "halted"),
+}
+
+
+def _state(event: Event) -> Row:
+    """What became of a vCPU: `v3 ░ stolen by the host`, also many times."""
+    sign, words = _STATES[event.kind]
+    spans: list[Span] = [(f"v{event.source[4:]} ", "label"), (sign, "attention" if event.kind == "stolen" else "text")]
+    spans.append((words, "text"))
+    if event.count > 1:
+        spans += [(" ", "text"), (count(event.count), "strong"), (" times until " + stamp(event.last_ns), "label")]
     return tuple(spans)
 
 

@@ -22,6 +22,7 @@ ALWAYS, STEPPED, COUNTS = "always", "stepped", "counts"
 """What a change of a value says: something happened; something did if time stood or went by a step; nothing."""
 
 _TIME = "seconds|minutes|hours|dow|date|month|year|century"
+_PAGES = "version|tsc_timestamp|ns|mul|shift|flags|steal|steal_version|preempted|apf_flags|apf_token"
 _KINDS: tuple[tuple[str, str], ...] = (
     (r"pit\.ch\d\.(mode|rw|bcd|cr|ol|status|rd|wr|null|gate)", ALWAYS),
     (r"pit\.ch\d\.out", STEPPED),
@@ -39,6 +40,8 @@ _KINDS: tuple[tuple[str, str], ...] = (
     (r"lapic\d+\.(ppr|pending|extint|irr\w*|isr\w*|tmr\d*)", STEPPED),
     (r"vcpu\d+\.(offset|adjust|aux|if|spurious)", ALWAYS),
     (r"vcpu\d+\.(busy|serving|depth)", STEPPED),
+    (rf"pv\d+\.({_PAGES}|system_time|steal_time|async_pf_\w+|eoi_en|poll_control)", ALWAYS),
+    (r"pv\.wall_\w+", ALWAYS),
 )
 """What changes say, by the values' names; all other values count, or follow from these."""
 

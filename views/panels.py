@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from timerlab.views.acpi import AcpiPanel
 from timerlab.views.apic import ApicPanel
+from timerlab.views.clocks import ClocksPanel
 from timerlab.views.fabric import FabricPanel
+from timerlab.views.guest_memory import MemoryPanel
 from timerlab.views.hpet import HpetPanel
 from timerlab.views.irq import IrqPanel
 from timerlab.views.log import LogPanel
@@ -12,6 +14,7 @@ from timerlab.views.panel import Panel
 from timerlab.views.pit import PitPanel
 from timerlab.views.port61 import Port61Panel
 from timerlab.views.rtc import RtcPanel
+from timerlab.views.tree import TreePanel
 from timerlab.views.tsc import TscPanel
 from timerlab.views.waves import WavesPanel
 
@@ -26,6 +29,9 @@ CLASSES: dict[str, type[Panel]] = {
     "acpi": AcpiPanel,
     "irq": IrqPanel,
     "tsc": TscPanel,
+    "clocks": ClocksPanel,
+    "tree": TreePanel,
+    "mem": MemoryPanel,
     "fabric": FabricPanel,
     "waves": WavesPanel,
     "log": LogPanel,

@@ -36,7 +36,7 @@ ASCII = str.maketrans(
         **dict(zip("►║◄↑↓×●•·–─━", '>"<^vx*+.--=', strict=True)),
         **dict(zip("▲◊›░♪▌■□│┃−→", "^o>#~|#.||->", strict=True)),
         **dict(zip("┴┬┳┷╳┄╌▐…÷", "++++x--|.:", strict=True)),
-        **dict.fromkeys("┌┐└┘", "+"),
+        **dict.fromkeys("┌┐└┘├┤", "+"),
         "µ": "u",
         "←": "<",
     }

@@ -17,16 +17,22 @@ def in_order(tabs: Iterable[Tab]) -> list[Tab]:
     return sorted(tabs, key=lambda tab: "1234567890".find(tab[0]) % 11)
 
 
+def _labels(tabs: Sequence[Tab], width: int) -> list[tuple[str, str]]:
+    """Each tab's key and name as written; where not all fit, a digit stands at its name."""
+    full = sum(len(key) + len(name) + 3 for key, _, name in tabs)
+    return [(key, name if full > width and key.isdigit() else f" {name}") for key, _, name in tabs]
+
+
 def spans(tabs: Sequence[Tab], width: int, focus: str, shown: Collection[str], marked: Collection[str]) -> Spans:
     """The row: the focused panel on the selection's colour, shown ones bold, hidden ones muted with their mark."""
     gap = 2 if width >= 120 else 1
     row: Spans = []
-    for index, (key, panel, name) in enumerate(tabs):
+    for index, ((key, name), (_, panel, _)) in enumerate(zip(_labels(tabs, width), tabs, strict=True)):
         star = "*" if panel == focus else ""
         row.append((" " * ((gap if index else 1) - 1), "text"))
         row.append((" ", "text" + star))
         row.append((key, "interactive!" + star))
-        row.append((f" {name}", ("strong" if panel in shown else "label") + star))
+        row.append((name, ("strong" if panel in shown else "label") + star))
         row.append(("•" if panel in marked and panel not in shown else " ", "changed" + star))
     return row
 
@@ -35,8 +41,8 @@ def panel_at(tabs: Sequence[Tab], x: int, width: int) -> str | None:
     """The panel whose tab is at column `x`."""
     at = 0
     gap = 2 if width >= 120 else 1
-    for index, (key, panel, name) in enumerate(tabs):
-        end = at + (gap if index else 1) + len(f"{key} {name} ")
+    for index, ((key, name), (_, panel, _)) in enumerate(zip(_labels(tabs, width), tabs, strict=True)):
+        end = at + (gap if index else 1) + len(f"{key}{name} ")
         if at <= x < end:
             return panel
         at = end

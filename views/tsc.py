@@ -5,26 +5,59 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from typing import NamedTuple
 
+from timerlab.scaling import SVM_FRAC, VMX_FRAC
+from timerlab.scaling import signed as signed_word
 from timerlab.text import count, decimal, duration, hexa, rate, signed
 from timerlab.views.frame import Frame
 from timerlab.views.marks import strongest
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row, Span, pad
 
-__all__ = ["TscPanel", "rows", "short"]
+__all__ = ["TscPanel", "kind_of", "rows", "short"]
 
 _HEAD = 3
 """Rows before the first vCPU: host, guest, the names of the columns."""
-_COLUMNS = ("guest TSC", "offset", "adjust", "aux", "cycles", "skew to v0")
-_NAMES = ("tsc", "offset", "adjust_bits", "aux", "tsc", "tsc")
-_DROPS = (3, 4)
-"""Columns that a narrow panel does without, in this order: AUX, then the skew in cycles."""
-_MOVED = (".offset", ".adjust", ".aux")
+_COLUMNS = ("host TSC", "guest cycles", "guest TSC", "offset", "scale", "adjust", "aux", "cycles", "skew to v0")
+_HOST, _CYCLES, _TSC, _OFFSET, _SCALE, _ADJUST, _AUX, _SKEW, _TIME = range(len(_COLUMNS))
+_NAMES = {
+    _HOST: "host",
+    _TSC: "tsc",
+    _OFFSET: "offset",
+    _SCALE: "ratio",
+    _ADJUST: "adjust_bits",
+    _AUX: "aux",
+    _SKEW: "tsc",
+    _TIME: "tsc",
+}
+_COUNTS = (_HOST, _CYCLES, _TSC, _OFFSET, _ADJUST)
+"""Columns whose numbers lose their gaps, and then their last digits, where there is no room."""
+_DROPS = (_AUX, _SKEW, _HOST)
+"""Columns that a narrow panel does without, in this order: AUX, the skew in cycles, the host's counters."""
+_MOVED = (".offset", ".adjust", ".aux", ".ratio")
 """Values whose marks count."""
 _LABEL = 6
 """Cells of a vCPU's name and sign."""
+_WIDE = 118
+"""From this width on the counter of each vCPU's processor is shown, even if all are alike."""
+_MEDIUM = 78
+"""Below this width a ratio has three decimals."""
 _UNITS = (("T", 10**12), ("G", 10**9), ("M", 10**6))
+_STATES = {"run": ("━", "strong"), "halt": ("─", "label"), "stolen": ("░", "attention")}
+"""The sign of a vCPU's state; a dot where its hypervisor has it, or it is stopped."""
+
+
+class _Seen(NamedTuple):
+    """What is shown of a vCPU. `cycles` is None where no policy counts them; the ratio is a fraction of 1."""
+
+    host: int
+    cycles: int | None
+    tsc: int
+    offset: int
+    ratio: Fraction
+    adjust: int
+    aux: int
 
 
 def short(value: int) -> str:
@@ -35,63 +68,105 @@ def short(value: int) -> str:
     return f"{decimal(Fraction(value, one), 3)} {unit}"
 
 
+def kind_of(frame: Frame) -> str:
+    """What the host's counters do in power states, as the quirks have it."""
+    quirks = frame.options.quirks
+    constant, nonstop = (quirks.get(name, "yes") == "yes" for name in ("constant_tsc", "nonstop_tsc"))
+    if constant:
+        return "invariant" if nonstop else "constant, stops in C3"
+    return "follows P-states" + ("" if nonstop else ", stops in C3")
+
+
 def rows(frame: Frame, width: int) -> list[Row]:
     """The panel's rows: host, guest, the names of the columns, one row a vCPU."""
-    khz = frame.options.tsc_khz
-    seen = [_values(frame, vcpu) for vcpu in range(frame.options.vcpus)]
-    cells, columns, widths = _table(seen, khz, width - _LABEL)
+    seen = _all(frame)
+    cells, columns, widths = _table(seen, _khz(frame), width)
     head: list[Span] = [("vCPU  ", "label")]
     for at, room in zip(columns, widths, strict=True):
         head.append((_COLUMNS[at].rjust(room), "label"))
-    table: list[Row] = [*_counters(frame, seen, _LABEL + widths[0], width), pad(head, width)]
+    end = _LABEL + sum(widths[: columns.index(_TSC) + 1])
+    table: list[Row] = [*_counters(frame, seen, end, width), pad(head, width)]
     digits = len(str(len(seen) - 1))
     for vcpu, values in enumerate(cells):
-        mark = strongest(frame.marks, *[f"vcpu{vcpu}{name}" for name in _MOVED])
-        name = f"v{vcpu:<{digits}} ━"
-        row: list[Span] = [(name, "strong"), (f"{mark:<{_LABEL - len(name)}}", "changed")]
-        for (text, role), room in zip(values, widths, strict=True):
-            row.append((text.rjust(room), role))
+        mark = strongest(frame.marks, *[f"vcpu{vcpu}{name}" for name in _MOVED]) if frame.marks else " "
+        sign, role = _STATES.get(str(frame.peeks.get(f"vcpu{vcpu}.state") or "run"), ("·", "label"))
+        row: list[Span] = [(f"v{vcpu:<{digits}} ", "strong"), (sign, role)]
+        row.append((f"{mark:<{_LABEL - digits - 3}}", "changed"))
+        for (text, how), room in zip(values, widths, strict=True):
+            row.append((text.rjust(room), how))
         table.append(pad(row, width))
     return table
 
 
-def _values(frame: Frame, vcpu: int) -> tuple[int, int, int, int]:
-    """TSC, offset, TSC_ADJUST and TSC_AUX of a vCPU."""
-    peeks, put = frame.peeks, f"vcpu{vcpu}."
-    return peeks[put + "tsc"], peeks[put + "offset"], peeks[put + "adjust"], peeks[put + "aux"]  # type: ignore[return-value]
+def _all(frame: Frame) -> list[_Seen]:
+    """All vCPUs."""
+    one = 1 << (SVM_FRAC if frame.options.quirks.get("vendor") == "amd" else VMX_FRAC)
+    return [_seen(frame, vcpu, one) for vcpu in range(frame.options.vcpus)]
 
 
-def _counters(frame: Frame, seen: Sequence[tuple[int, int, int, int]], end: int, width: int) -> tuple[Row, Row]:
-    """The counter of the host's processors, one for all vCPUs; and what v0 reads, and whether the others read the same.
-    Both numbers end at cell `end`.
+@lru_cache(64)
+def _named(vcpu: int) -> tuple[str, ...]:
+    """The values of a vCPU, by name."""
+    named = tuple(f"vcpu{vcpu}.{name}" for name in ("host", "l1tsc", "offset", "ratio", "adjust", "aux"))
+    return (*named, f"policy.v{vcpu}.guest_cycles")
+
+
+def _seen(frame: Frame, vcpu: int, one: int) -> _Seen:
+    """One vCPU. `one` is the ratio 1."""
+    host, tsc, offset, ratio, adjust, aux, cycles = map(frame.peeks.get, _named(vcpu))
+    scale = _ONE if ratio is None or ratio == one else Fraction(ratio, one)  # type: ignore[arg-type]
+    return _Seen(host, cycles, tsc, offset, scale, adjust, aux)  # type: ignore[arg-type]
+
+
+_ONE = Fraction(1)
+
+
+def _khz(frame: Frame) -> Fraction:
+    """The rate of the processor that vCPU 0 is on, in kHz."""
+    khz = frame.number(f"host.p{frame.number('vcpu0.pcpu')}.khz")
+    return Fraction(khz) if khz and khz != int(frame.options.tsc_khz) else frame.options.tsc_khz
+
+
+def _counters(frame: Frame, seen: Sequence[_Seen], end: int, width: int) -> tuple[Row, Row]:
+    """The counter of the processor that v0 is on, and whether the others' read the same; and what v0 reads, and whether
+    the others do. Both numbers end at cell `end`.
     """
-    off = sum(values[1] != seen[0][1] for values in seen)
-    words, role = ("follows host" if not seen[0][1] else "host + offset"), "label"
+    first = seen[0]
+    since = "since host boot" if frame.options.quirks.get("host_boot") == "earlier" else "since power-on"
+    apart = sum(values.host != first.host for values in seen)
+    host = (f"differs for {apart} of {len(seen)}", "attention") if apart else (since, "label")
+    off = sum(values.tsc != first.tsc for values in seen)
+    words = "host × ratio" if first.ratio != 1 else "host"
+    words = f"{words} + offset" if first.offset else words if first.ratio != 1 else "follows host"
+    guest = (words + (", all alike" if len(seen) > 1 else ""), "label")
     if off:
-        words, role = f"{off} of {len(seen)} differ from v0", "attention"
-    elif len(seen) > 1:
-        words += ", all alike"
+        guest = (f"{off} of {len(seen)} differ from v0", "attention")
     table = []
-    for label, value, said in (
-        ("host", frame.number("vcpu0.host"), ("since power-on", "label")),
-        ("guest", seen[0][0], (words, role)),
-    ):
+    for label, value, said in (("host", first.host, host), ("guest", first.tsc, guest)):
         row = ((f"{label:<{_LABEL}}", "label"), (count(value).rjust(end - _LABEL), "strong"), ("   ", "text"), said)
         table.append(pad(row, width))
     return table[0], table[1]
 
 
 def _table(
-    seen: Sequence[tuple[int, int, int, int]], khz: Fraction, room: int
+    seen: Sequence[_Seen], khz: Fraction, width: int
 ) -> tuple[list[list[tuple[str, str]]], list[int], list[int]]:
     """The cells of each vCPU as (text, role), which columns there are, and how wide each is.
 
-    What does not fit loses AUX first, then the skew in cycles, then its last digits, the widest column first.
+    What does not fit loses columns first, then its last digits, the widest column first.
     """
-    base = seen[0][1]
-    skews = [_signed(values[1] - base) for values in seen]
+    room = width - _LABEL
+    base = seen[0].tsc
+    skews = [signed_word(values.tsc - base) for values in seen]
+    khz *= seen[0].ratio  # what v0's TSC makes of it
     columns = list(range(len(_COLUMNS)))
-    precise = [0] * len(_COLUMNS)
+    if width < _WIDE and all(values.host == seen[0].host for values in seen):
+        columns.remove(_HOST)
+    if seen[0].cycles is None:
+        columns.remove(_CYCLES)
+    if all(values.ratio == 1 for values in seen):
+        columns.remove(_SCALE)
+    precise = dict.fromkeys(_COUNTS, 0) | {_SCALE: 3 if width < _MEDIUM else 6}
     while True:
         cells = [_cells(values, skew, khz, columns, precise) for values, skew in zip(seen, skews, strict=True)]
         needed = [max(len(_COLUMNS[at]), *(len(row[i][0]) for row in cells)) + 1 for i, at in enumerate(columns)]
@@ -102,28 +177,42 @@ def _table(
         if gone is not None:
             columns.remove(gone)
             continue
-        wide = [(needed[i], at) for i, at in enumerate(columns) if at < 3 and precise[at] < 2]
+        wide = [(needed[i], at) for i, at in enumerate(columns) if precise.get(at, 2) < 2]
         if not wide:
             break
         precise[max(wide)[1]] += 1
     gap, more = divmod(max(0, left), len(columns))
-    return cells, columns, [width + min(gap, 5) + (i < more and gap < 5) for i, width in enumerate(needed)]
+    return cells, columns, [wide + min(gap, 5) + (i < more and gap < 5) for i, wide in enumerate(needed)]
 
 
 def _cells(
-    values: tuple[int, int, int, int], skew: int, khz: Fraction, columns: Sequence[int], precise: Sequence[int]
+    values: _Seen, skew: int, khz: Fraction, columns: Sequence[int], precise: dict[int, int]
 ) -> list[tuple[str, str]]:
     """One vCPU's cells; zeros are faint, a skew asks for attention."""
-    tsc, offset, adjust, aux = values
-    all_cells: tuple[Callable[[], tuple[str, str]], ...] = (
-        lambda: (_FORMS[precise[0]](tsc), "strong"),
-        lambda: (_FORMS[precise[1]](offset), "text" if offset else "absent"),
-        lambda: ("same", "label") if offset and offset == adjust else _adjust(adjust, precise[2]),
-        lambda: (hexa(aux, 1, False), "text" if aux else "absent"),
-        lambda: (signed(skew), "attention" if skew else "absent"),
-        lambda: _skew(skew, khz),
-    )
-    return [all_cells[at]() for at in columns]
+    return [_cell(at, values, skew, khz, precise.get(at, 0)) for at in columns]
+
+
+def _cell(at: int, values: _Seen, skew: int, khz: Fraction, precise: int) -> tuple[str, str]:
+    """A cell of one column."""
+    offset, adjust = values.offset, values.adjust
+    match at:
+        case 0:
+            return _FORMS[precise](values.host), "text"
+        case 1:
+            return _FORMS[precise](values.cycles or 0), "text"
+        case 2:
+            return _FORMS[precise](values.tsc), "strong"
+        case 3:
+            return _FORMS[precise](offset), "text" if offset else "absent"
+        case 4:
+            return f"× {decimal(values.ratio, precise)}", "text" if values.ratio != 1 else "absent"
+        case 5:
+            return ("same", "label") if offset and offset == adjust else _adjust(adjust, precise)
+        case 6:
+            return hexa(values.aux, 1, False), "text" if values.aux else "absent"
+        case 7:
+            return signed(skew), "attention" if skew else "absent"
+    return _skew(skew, khz)
 
 
 def _plain(value: int) -> str:
@@ -151,41 +240,40 @@ def _skew(cycles: int, khz: Fraction) -> tuple[str, str]:
     return ("+" if cycles > 0 else "") + text, "attention"
 
 
-def _signed(value: int) -> int:
-    """A difference modulo 2^64 as the nearest signed number."""
-    value &= (1 << 64) - 1
-    return value - (1 << 64) if value >> 63 else value
-
-
 class TscPanel(Panel):
     """The TSC: host and guest counters, offset, adjust and skew of each vCPU."""
 
     KEY = "6"
     NAME = "TSC"
     TAB = "tsc"
-    TOPIC = "vcpu tsc. tsc_adjust tsc_aux"
+    TOPIC = "vcpu tsc. tsc_adjust tsc_aux tsc_ratio"
     CLOCK = "tsc"
     HELP = """\
 # Time stamp counter
 
-The TSC is invariant: it counts at one rate in every state, from power-on. What a vCPU reads is host + offset, modulo
-2^64.
+A guest's TSC is that of the processor that its vCPU runs on, times a ratio, plus an offset, modulo 2^64. The title says
+what the processors' TSCs do in power states: an invariant one counts at one rate in every state.
 
 | column | what it shows |
 |---|---|
-| guest TSC | what RDTSC gives on that vCPU now |
+| v0 | the vCPU: `━` runs, `─` is halted, `░` is stolen, `·` is out with its hypervisor, or stopped |
+| host TSC | the counter of its processor |
+| guest cycles | what Palacios had counted at the last exit, on which it bases the guest's TSC |
+| guest TSC | what RDTSC gives on that vCPU now; L1's while L2 runs |
 | offset | what is added to the host's counter |
+| scale | what that is multiplied by first, where it is not 1 |
 | adjust | IA32_TSC_ADJUST, MSR 3Bh: the sum of all changes by writes; `same` as the offset |
 | aux | TSC_AUX, MSR C0000103h, which RDTSCP gives in ECX |
 | cycles, skew to v0 | how far it is from what vCPU 0 reads, in cycles and as time |
 
 A write to MSR 10h changes adjust by the same amount; a write to MSR 3Bh moves the TSC by the change. A narrow panel
-leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cycles. `enter` opens the register.
+leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cycles. `enter` opens the register;
+`explain tsc 0` shows the arithmetic of a vCPU with the numbers of now.
 """
 
     def head(self, frame: Frame) -> tuple[str, str]:
         """The kind of counter and its rate."""
-        return "invariant", rate(frame.options.tsc_khz * 1000, 6, "GHz")
+        return kind_of(frame), rate(_khz(frame) * 1000, 6, "GHz")
 
     @classmethod
     def is_marked(cls, frame: Frame) -> bool:
@@ -199,7 +287,9 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """The host's and the guest's counter, then the columns of a vCPU."""
         if row < 2:
-            return ((_LABEL + 1, self._columns()[1][0] - 1),) if self.frame is not None else ()
+            columns, widths = self._columns()
+            end = sum(widths[: columns.index(_TSC) + 1]) if columns else 0
+            return ((_LABEL + 1, end - 1),) if columns else ()
         if row < _HEAD:
             return ()
         at, cells = _LABEL, []
@@ -213,7 +303,10 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
         if row < _HEAD:
             return ("vcpu0.host", "vcpu0.tsc", "")[row]
         columns = self._columns()[0]
-        return f"vcpu{row - _HEAD}.{_NAMES[columns[min(column, len(columns) - 1)]]}" if columns else ""
+        if not columns:
+            return ""
+        at, vcpu = columns[min(column, len(columns) - 1)], row - _HEAD
+        return f"policy.v{vcpu}.guest_cycles" if at == _CYCLES else f"vcpu{vcpu}.{_NAMES[at]}"
 
     @classmethod
     def rows_at(cls, width: int) -> int:
@@ -224,7 +317,5 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
         """Which columns there are now, and their widths."""
         if self.frame is None:
             return [], []
-        seen = [_values(self.frame, vcpu) for vcpu in range(self.frame.options.vcpus)]
-        khz = self.frame.options.tsc_khz
-        _, columns, widths = _table(seen, khz, self.size.width - _LABEL)
+        _, columns, widths = _table(_all(self.frame), _khz(self.frame), self.size.width)
         return columns, widths

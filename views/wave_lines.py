@@ -54,6 +54,8 @@ def label(name: str) -> str:
         return f"HPET T{tail[1:].partition('.')[0]}"
     if head.startswith("lapic"):
         return f"v{head[5:]} timer"
+    if head.startswith("vcpu"):
+        return f"v{head[4:]} {tail}"
     if head == "pin":
         return f"pin {tail}"
     return name.rpartition(".")[2] if len(name) > 9 else name

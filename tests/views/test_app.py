@@ -474,17 +474,17 @@ async def test_help_opens_and_can_be_searched(screen: Opener) -> None:
 
 async def test_help_takes_a_cell_of_a_large_screen_until_another_panel_has_the_focus(screen: Opener) -> None:
     async with screen((200, 60)) as (app, pilot, _):
-        assert "aside" not in app.places() and "fabric" in app.places()
+        assert "aside" not in app.places() and "tree" in app.places()
         await pilot.press("2", "question_mark")
         await pilot.pause()
-        assert app.focused_panel is app.panels["aside"] and "fabric" not in app.places()
+        assert app.focused_panel is app.panels["aside"] and "tree" not in app.places()
         assert "MC146818" in app.panels["aside"].text()
         await pilot.press("question_mark")
         await pilot.pause()
         assert app.focused_panel.id == "rtc" and "aside" not in app.places()
         await pilot.press("question_mark", "escape")
         await pilot.pause()
-        assert app.focused_panel.id == "rtc" and "fabric" in app.places()
+        assert app.focused_panel.id == "rtc" and "tree" in app.places()
 
 
 async def test_the_layout_knows_how_long_the_tables_of_a_session_are(tmp_path: Path) -> None:

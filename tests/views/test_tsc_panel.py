@@ -71,6 +71,63 @@ def test_shortened_counts():
     assert (tsc.short(999_999), tsc.short(1_500_000), tsc.short(2**64)) == ("999 999", "1.500 M", "18 446 744.074 T")
 
 
+def test_the_sign_of_what_a_vcpu_does():
+    session = made("skip 1s", "halt v1", "preempt v2 1s", "vmexit v3")
+    states = [session.peek(f"vcpu{v}.state") for v in range(4)]
+    assert states == ["run", "halt", "stolen", "exit"]
+    rows = tsc.rows(Camera(session).take(), 64)[3:]
+    assert [plain(row)[:4] for row in rows] == ["v0 ━", "v1 ─", "v2 ░", "v3 ·"]
+    assert [row[1][1] for row in rows] == ["strong", "label", "attention", "label"]
+
+
+def test_the_kind_of_counter_is_what_the_quirks_say():
+    def kind(**quirks):
+        return TscPanel().head(Camera(made(quirks=quirks)).take())[0]
+
+    assert kind() == "invariant"
+    assert kind(nonstop_tsc="no") == "constant, stops in C3"
+    assert kind(constant_tsc="no") == "follows P-states"
+    assert kind(constant_tsc="no", nonstop_tsc="no") == "follows P-states, stops in C3"
+
+
+def test_host_processors_that_differ_have_a_column():
+    session = made("skip 1s", vcpus=3, quirks={"sockets": "each"})
+    machine = session.machine
+    machine.host_act(lambda: machine.board.host.set_ppm(1, 50, machine.now))
+    assert "host TSC" not in page(session, 78)[2]
+    session.do("skip 1s")
+    rows = page(session, 78)
+    assert rows[0].endswith("differs for 1 of 3") and "host TSC" in rows[2]
+    assert words(rows[4])[2:10] == words("5 200 130 000 5 200 130 000") and rows[4].endswith("+50.000 µs")
+    assert "host TSC" in page(made("skip 1s"), 118)[2], "there is room for it"
+    assert "host TSC" not in page(session, 58)[2]
+
+
+def test_a_ratio_has_a_column_and_counts_in_the_skew():
+    session = made("skip 1s", vcpus=2)
+    for cpu in session.machine.board.vcpus:
+        cpu.set_l1(session.now, ratio=(1 << 48) // 2)
+    session.machine.board.vcpus[1].set_l1(session.now, offset=1300)
+    rows = page(session, 78)
+    assert rows[1].endswith("1 of 2 differ from v0")
+    assert words(rows[2])[4] == "scale" and "× 0.500 000" in rows[3] and "× 0.500" in page(session, 58)[3]
+    assert rows[4].endswith("+1.000 µs"), "1300 cycles of a guest that runs at 1.3 GHz"
+    assert "scale" not in page(made(), 118)[2]
+
+
+def test_what_palacios_counts_has_a_column():
+    session = made("skip 1s", "wrmsr 10h 5000 v1", "skip 1ms", vcpus=2, profile="palacios")
+    cycles = session.peek("policy.v1.guest_cycles")
+    assert cycles == 2_600_000_000
+    rows = page(session, 78)
+    assert "guest cycles" in rows[2] and "2 600 000 000" in rows[4] and "guest cycles" not in page(made(), 118)[2]
+
+
+def test_a_host_that_was_started_before_the_guest():
+    assert page(made("skip 1s", profile="kvm"), 64)[0].endswith("since host boot")
+    assert page(made("skip 1s", profile="kvm"), 64)[1].endswith("host + offset, all alike")
+
+
 def test_a_skew_asks_for_attention():
     row = tsc.rows(Camera(made("wrmsr 3bh 82h v3")).take(), 64)[-1]
     assert [text.strip() for text, role in row if role == "attention"] == ["+130", "+50.0 ns"]

@@ -12,7 +12,27 @@ import re
 import click
 
 from timerlab.command import Command
-from timerlab.commands import cpu, io, look, memory, script, time, travel  # noqa: F401  (each adds its verbs to the group)
+from timerlab.commands import (  # noqa: F401  (each adds its verbs to the group)
+    cpu,
+    host,
+    hostload,
+    io,
+    kvm,
+    look,
+    memory,
+    nested,
+    nvmm,
+    os,
+    privilege,
+    probe,
+    pv,
+    sched,
+    script,
+    ticks,
+    time,
+    travel,
+    v3,
+)
 from timerlab.commands.verb import Verb, Words, fail, group
 from timerlab.conditions import near
 from timerlab.errors import CommandError

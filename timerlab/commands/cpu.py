@@ -67,7 +67,7 @@ class Rdtsc(Access):
         return f"rdtsc{'p' if self.aux else ''}{on_vcpu(self.vcpu)}"
 
     def apply(self, machine: Machine) -> int:
-        return machine.rdtsc(self.vcpu)
+        return machine.rdtsc(self.vcpu, self.aux)
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         assert value is not None

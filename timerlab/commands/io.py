@@ -47,11 +47,23 @@ class Access(Instant):
             value = self.apply(machine)
         except GuestFault as fault:
             return Result(text=str(fault), fault=fault.name)
+        except ValueError as error:  # only where it is tried: a session checks first
+            return Result(text=str(error), ok=False)
         return Result(value, self.words(machine, value, before))
 
     def redo(self, machine: Machine, entry: Entry, until: int) -> None:
         with suppress(GuestFault):
             self.apply(machine)
+
+
+class Tried(Access):
+    """An access that hangs on the machine's state whether it makes sense. It is tried on a copy first, so that what is
+    refused has changed nothing.
+    """
+
+    def check(self, machine: Machine) -> None:
+        with suppress(GuestFault):
+            self.apply(machine.ahead(machine.now))
 
 
 @dataclass(frozen=True, slots=True)

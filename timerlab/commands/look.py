@@ -10,7 +10,7 @@ import click
 from timerlab.command import Command, Result
 from timerlab.commands.io import Access, Reset
 from timerlab.commands.time import View
-from timerlab.commands.verb import Verb, Words, fail, group, verb
+from timerlab.commands.verb import VcpuType, Verb, Words, fail, group, verb
 from timerlab.conditions import near, shown
 from timerlab.errors import CommandError
 from timerlab.quirks import PROFILES, QUIRKS
@@ -65,13 +65,15 @@ class Explain(View):
     reg: Reg | None = None
     value: int = 0
     column: int = 1
+    vcpu: int | None = None
+    """The vCPU whose TSC is explained."""
 
     def text(self) -> str:
         return f"explain {self.words}"
 
     def run(self, session: Session) -> Result:
         # it explains commands, and so stands above them
-        from timerlab.explain import explain_access, explain_name, explain_value
+        from timerlab.explain import explain_access, explain_name, explain_tsc, explain_value
 
         machine = session.machine
         match self.action:
@@ -79,6 +81,8 @@ class Explain(View):
                 lines = explain_access(machine, self.action)
             case None if self.reg is not None:
                 lines = explain_value(self.reg, self.value)
+            case None if self.vcpu is not None:
+                lines = explain_tsc(machine, self.vcpu)
             case _:
                 found = explain_name(machine, self.words) or explain_verb(self.words)
                 if found is None:
@@ -142,8 +146,8 @@ def show(words: Words, name: str | None) -> Show:
 
 
 @verb(
-    "explain COMMAND | VALUE as REGISTER | NAME",
-    examples=("explain outb 43h b6h", "explain 36h as pit.cmd", "explain odd_mode3"),
+    "explain COMMAND | VALUE as REGISTER | tsc VCPU | NAME",
+    examples=("explain outb 43h b6h", "explain 36h as pit.cmd", "explain tsc 0", "explain odd_mode3"),
     completes=("explain",),
 )
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
@@ -151,13 +155,16 @@ def show(words: Words, name: str | None) -> Show:
 def explain(words: Words, what: tuple[Token, ...]) -> Explain:
     """Say bit by bit what a command or a value does, and in which section of which document that stands.
 
-    NAME is a register, a value, a wire, a quirk, a profile or a command.
+    `explain tsc 0` shows how the TSC of a vCPU comes about, with the numbers of now. NAME is a register, a value, a
+    wire, a quirk, a profile or a command.
     """
     from timerlab.commands import parse_tokens
 
     if not what:
         raise CommandError("explain wants a command, VALUE as REGISTER, or a name", words.end, incomplete=True)
     said = " ".join(what)
+    if len(what) == 2 and what[0].lower() == "tsc" and what[1] != "as":
+        return Explain(said, column=what[1].column, vcpu=VcpuType().convert(what[1], None, click.get_current_context()))
     if len(what) > 1 and what[0].lower() in group.commands:
         action = parse_tokens(list(what), words)
         if isinstance(action, Access) and not isinstance(action, Reset):
@@ -168,7 +175,7 @@ def explain(words: Words, what: tuple[Token, ...]) -> Explain:
             raise CommandError("as wants a register after it: pit.cmd, port61, ...", words.end, incomplete=True)
         return _value_as(words, what, said)
     if len(what) > 1:
-        fail(f"{what[1]} is one word too many: explain COMMAND, VALUE as REGISTER, or NAME", what[1])
+        fail(f"{what[1]} is one word too many: explain COMMAND, VALUE as REGISTER, tsc VCPU, or NAME", what[1])
     return Explain(str(what[0]), column=what[0].column)
 
 

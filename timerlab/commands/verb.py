@@ -33,6 +33,11 @@ def fail(message: str, token: str, suggestion: str | None = None) -> NoReturn:
     raise CommandError(message, column_of(token), length=len(token), suggestion=suggestion)
 
 
+def lacking(message: str, ctx: click.Context) -> NoReturn:
+    """CommandError at the end of a line that is not whole yet."""
+    raise CommandError(message, ctx.obj.end if ctx.obj else 1, incomplete=True)
+
+
 class Verb(click.Command):
     """A click command whose callback returns an `Command`; it never prints.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-from timerlab.quirks import hpet, interrupts, pit, rtc
+from timerlab.quirks import host, hpet, interrupts, kvm, nested, pit, policies, rtc, ticks, tsc
 from timerlab.quirks.kinds import Quirk
 
 __all__ = ["MAX_PIT_HZ", "PIT_HZ", "PROFILES", "QUIRKS", "Profile", "Quirk", "resolve"]
@@ -42,9 +42,9 @@ class Profile:
     hpet_timers: int = 3
 
 
-QUIRKS: Mapping[str, Quirk] = MappingProxyType(
-    {quirk.name: quirk for family in (pit, rtc, interrupts, hpet) for quirk in family.QUIRKS}
-)
+FAMILIES = (pit, rtc, interrupts, hpet, tsc, host, policies, kvm, nested, ticks)
+
+QUIRKS: Mapping[str, Quirk] = MappingProxyType({quirk.name: quirk for family in FAMILIES for quirk in family.QUIRKS})
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
@@ -57,6 +57,23 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
                 MappingProxyType(pit.QEMU | rtc.QEMU | interrupts.QEMU | hpet.QEMU),
                 pit_hz=Fraction(1_193_182),
                 pm_hz=Fraction(3_579_545),
+            ),
+            Profile(
+                "kvm",
+                "a guest of Linux KVM: its time-keeping policy, its paravirtual MSRs, its local APIC and PIT clock",
+                MappingProxyType({"policy": "kvm", "host_boot": "earlier"} | interrupts.KVM | pit.KVM),
+                pit_hz=Fraction(1_193_182),
+                pm_hz=Fraction(3_579_545),
+            ),
+            Profile(
+                "palacios",
+                "a guest of Palacios: guest time is counted at exits and entries",
+                MappingProxyType({"policy": "palacios", "host_boot": "earlier", "tsc_adjust": "no"}),
+            ),
+            Profile(
+                "nvmm",
+                "a guest of NetBSD's NVMM: the TSC goes on where it was, without RDTSCP",
+                MappingProxyType({"policy": "nvmm", "host_boot": "earlier", "rdtscp": "no"}),
             ),
             Profile(
                 "ich",

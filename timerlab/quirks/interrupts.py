@@ -235,3 +235,10 @@ QEMU |= {
     "lapic_soft_disable": "ignored",
     "lapic_esr": "stuck",
 }
+
+KVM: dict[str, str] = {
+    "lapic_deadline_tsc": "armed",
+    "lapic_mode_change": "keep_count",
+    "lapic_min_period": "kvm_200us",
+    "lapic_lint0_reset": "extint",
+}

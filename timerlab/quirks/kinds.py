@@ -22,6 +22,6 @@ class Quirk:
         return next(iter(self.values))
 
 
-def quirk(name: str, about: str, source: str, **values: str) -> Quirk:
+def quirk(name: str, about: str, source: str, /, **values: str) -> Quirk:
     """A quirk with its values as keywords, the datasheet's first."""
     return Quirk(name, MappingProxyType(values), about, source)

@@ -100,3 +100,5 @@ QEMU = {
     "refresh": "read_toggle",
     "port61_enables": "ignored",
 }
+
+KVM: dict[str, str] = {"refresh": "kvm_16us"}
