@@ -62,7 +62,7 @@ from timerlab.devices.sched_peeks import peeks_of as sched_peeks_of
 from timerlab.devices.seeing import sight_of
 from timerlab.devices.vcpu import Vcpu
 from timerlab.interrupt import Delivery, Message
-from timerlab.line import Line, Train
+from timerlab.line import Line, Train, edge_before
 from timerlab.regs import Peek, Reg, RegTable
 
 _PC = "IBM PC AT Technical Reference, System Timers"
@@ -252,7 +252,7 @@ class Board:
         self.wrmsr: Callable[[int, int, int, int], None] = lambda v, msr, value, now: None
         """What a vCPU executes; the machine's to give."""
         sight = sight_of(
-            hosting, fabric, pit, rtc, hpet, pm, self.clocks["apic"],
+            hosting, fabric, pit, rtc, hpet, pm, self.clocks["apic"], self._since,
             lambda leaf: self.cpuid(leaf), lambda v, msr, value, now: self.wrmsr(v, msr, value, now),
         )  # fmt: skip
         self.os, self.probe = GuestOs(sight), Probe(sight.tsc, sight.tsc_khz, config.vcpus)
@@ -311,6 +311,12 @@ class Board:
         for device in hosting.devices:
             self.abouts.update(device.peeks)
         """What each value means, by its name."""
+
+    def _since(self, name: str, now: int) -> int:
+        """How many ns ago a wire moved last; 0 where it is not known."""
+        wire = self.lines.get(name)
+        found = None if wire is None else edge_before(list(wire.ring)[-2:], now + 1)
+        return 0 if found is None else now - found[0]
 
     def _interrupt(self, vcpu: int, vector: int) -> None:
         """A hypervisor hands a fixed interrupt to a vCPU's local APIC."""

@@ -156,6 +156,8 @@ class GuestOs(Boot, Device):
 
     def leap(self, now: int) -> None:
         """Come to `now` over rounds of a load, in which each vCPU was in and out by turns and never long."""
+        if self.state.stage == "off":
+            return
         outs = [core.out for core in self.cores]
         for core in self.cores:
             core.out = False
@@ -220,8 +222,22 @@ class GuestOs(Boot, Device):
 
     def sample(self, now: int) -> None:
         """Note every clock's drift at `now`, for a plot."""
-        if self.state.stage != "off" and not (self.track and self.track[-1][0] >= now):
-            self.track.append((now, {row.clock: row.drift for row in self.rows(now)}))
+        track = self.track
+        if self.state.stage == "off" or (track and track[-1][0] > now):
+            return
+        drifts = {row.clock: row.drift for row in self.rows(now)}
+        if "ticks" in drifts:
+            # between two ticks this clock stands; what is noted is its drift at the latest one
+            drifts["ticks"] += min(self.sight.since(self.state.source, now), NS_PER_S // self.state.options.hz)
+        if track and track[-1] == (now, drifts):
+            return
+        if len(track) > 1 and track[-2][0] == now:
+            track.pop()  # two at one moment are a jump; what lay between is not seen
+        if len(track) == TRACK:
+            thinned = list(track)[::2]
+            track.clear()
+            track.extend(thinned)
+        track.append((now, drifts))
 
     # -- what a device is
 

@@ -55,4 +55,6 @@ class Sight:
     """(vCPU): the guest clears that flag in its memory."""
     wrmsr: Callable[[int, int, int, int], None]
     """(vCPU, MSR, value, now): the guest writes an MSR, as it does to register a page. GuestFault where it faults."""
+    since: Callable[[str, int], int] = lambda source, now: 0
+    """(source, now): ns since its wire moved last; for the plot alone."""
     vcpus: int = 1

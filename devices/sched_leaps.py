@@ -116,6 +116,7 @@ class Leaps(Turns):
             self._draw(v, load, due, times * rounds.windows)
             run.load = load.after(times * rounds.windows)
             run.since += times * rounds.length
+            run.before += times * rounds.length
             if run.until is not None:
                 run.until += times * rounds.length
             ends.append(run.since)

@@ -47,6 +47,14 @@ class Load:
         """The same load when so many more windows have begun."""
         return Load(self.first, self.out, self.period, self.index + windows, self.seed, self.moves, self.shared)
 
+    def out_between(self, t: int, end: int) -> int:
+        """ns of its windows from `t` to `end`, which is the end of a window or the beginning of the next one but one;
+        the last window before `index` is none of them.
+        """
+        at = (t - self.first) // self.period
+        begins = self.after(at - self.index).begins
+        return max(0, self.index - 2 - at) * self.out + max(0, min(end, begins + self.out) - max(t, begins))
+
     def missed(self, now: int) -> Load:
         """The same load without the windows that begin before `now`."""
         behind = max(0, (now - self.first) // self.period - self.index)

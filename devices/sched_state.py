@@ -47,6 +47,9 @@ class Run:
     load: Load | None = None
     exits: int = 0
     moves: int = 0
+    before: int = 0
+    """When the stretch began that ended at `since`, and what was done in it."""
+    was: str = "run"
 
     @property
     def state(self) -> str:
@@ -57,7 +60,9 @@ class Run:
 
     def settle(self, now: int) -> None:
         """Count the time since the last change to what it was spent with."""
-        spent, self.since = now - self.since, now
+        spent = now - self.since
+        if spent:
+            self.before, self.since, self.was = self.since, now, self.state
         match self.state:
             case "run":
                 self.run += spent
@@ -67,6 +72,20 @@ class Run:
                 self.steal += spent
             case _:
                 self.out += spent
+
+    def spent(self, state: str, t: int) -> int:
+        """ns in state `run` or `stolen` up to `t`, which may lie before the last change: in the stretch before it, or
+        among windows of the load that were passed over.
+        """
+        counted = self.steal if state == "stolen" else self.run
+        if t >= self.since:
+            return counted + (t - self.since if self.state == state else 0)
+        if self.was == state:
+            counted -= self.since - max(t, self.before)
+        if t < self.before and self.load is not None:
+            out = self.load.out_between(t, self.before)
+            counted -= out if state == "stolen" else self.before - t - out
+        return counted
 
 
 @dataclass(slots=True)

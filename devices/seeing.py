@@ -34,16 +34,16 @@ def sight_of(
     hpet: Hpet,
     pm: PmTimer,
     apic: Clock,
+    since: Callable[[str, int], int],
     cpuid: Callable[[int], Registers],
     wrmsr: Callable[[int, int, int, int], None],
 ) -> Sight:
-    """The board's chips as a guest's system sees them. `cpuid` and `wrmsr` are what vCPUs execute."""
+    """The board's chips as a guest's system sees them. `cpuid` and `wrmsr` are what vCPUs execute;
+    `since` tells how long ago a wire moved."""
     sched, vcpus, ram = hosting.sched, hosting.vcpus, hosting.ram
 
     def spent(v: int, now: int, state: str) -> int:
-        run = sched.state.runs[v]
-        counted = run.steal if state == "stolen" else run.run
-        return counted + (now - run.since if run.state == state else 0)
+        return sched.state.runs[v].spent(state, now)
 
     def page(v: int) -> int | None:
         return None if hosting.pv is None else hosting.pv.time_page(v)
@@ -118,5 +118,6 @@ def sight_of(
         guest_stopped=guest_stopped,
         clear_stopped=clear_stopped,
         wrmsr=wrmsr,
+        since=since,
         vcpus=len(vcpus),
     )

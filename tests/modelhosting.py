@@ -19,10 +19,23 @@ CAUSES = ("user", "io", "fault", "kernel")
 KHZ = (1_000_000, 1_300_000, 2_600_000, 2_599_999, 3_000_000, 5_200_000, 123_457)
 WORDS = (0, 1, -1, 1000, 10**9, 2**32, 2**63, 2**64 - 1, 26 * 10**9)
 TICKING = ("pit", "rtc", "hpet.t0", "hpet.t1", "lapic0", "irq.5", "pin.16")
-POLICIES = "discard discard_nolatch merge delay slew slew_nolatch slew_rtc reinject off".split()
+POLICIES = ["discard", "discard_nolatch", "merge", "delay", "slew", "slew_nolatch", "slew_rtc", "reinject", "off"]
 PAGE = 0x7000
-NO_ARGS = "vmstop vmcont sti cli inta eoi resync pvwall rdpid reset".split()
-V3 = "host_time guest_time guest_tsc start_time advance exit enter skip_time update_timers rdtsc rdtscp sync".split()
+NO_ARGS = ["vmstop", "vmcont", "sti", "cli", "inta", "eoi", "resync", "pvwall", "rdpid", "reset"]
+V3 = [
+    "host_time",
+    "guest_time",
+    "guest_tsc",
+    "start_time",
+    "advance",
+    "exit",
+    "enter",
+    "skip_time",
+    "update_timers",
+    "rdtsc",
+    "rdtscp",
+    "sync",
+]
 
 
 def options(rng: random.Random, vcpus: int | None = None) -> dict:

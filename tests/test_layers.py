@@ -78,7 +78,7 @@ ORDER = [
     {"timerlab.devices.hosting"},
     {"timerlab.devices.seeing"},
     {"timerlab.devices.board"},
-    {"timerlab.foresight", "timerlab.sights", "timerlab.machine"},
+    {"timerlab.foresight", "timerlab.sights", "timerlab.byhand", "timerlab.machine"},
     {"timerlab.devices.words", "timerlab.trace", "timerlab.conditions", "timerlab.events", "timerlab.options"},
     {"timerlab.replay", "timerlab.registers"},
     {"timerlab.command"},

@@ -175,7 +175,8 @@ def test_the_track_is_bounded():
     for _ in range(1000):
         w.skip(MS)
         w.os.sample(w.now)
-    assert len(w.os.track) == 512
+    assert 256 <= len(w.os.track) <= 512
+    assert w.os.track[0][0] < 30 * MS  # thinned out, not cut off
     assert set(w.os.track[-1][1]) == {"ticks", "tsc", "hpet", "pm", "rtc", "kvmclock", "sched", "system"}
 
 

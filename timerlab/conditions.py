@@ -35,6 +35,7 @@ _STATES = (
     ("lo", "hi", "irr", "isr", "ready", "icw2", "icw3", "icw4"),
     ("off", "xapic", "x2apic", "one-shot", "periodic", "deadline", "reserved"),
     ("run", "halt", "stolen", "exit", "smi", "stopped"),
+    ("c1", "c1e", "c3", "throttled"),
     ("calibrating", "up", "kvmclock", "tsc", "hpet", "pm", "jiffies", "new", "old", "preempt", "irq"),
 )
 WORDS = frozenset(word for words in _STATES for word in words)
@@ -61,7 +62,8 @@ class Compare:
     bare: bool = False
 
     def holds(self, seen: Value) -> bool:
-        """Whether a value meets it; an absent value (`none`) equals only `none`."""
+        """Whether a value meets it; an absent value (`none`, or a choice of that name) equals only `none`."""
+        seen = None if seen == "none" else seen
         if seen is None or self.value is None or isinstance(seen, str) or isinstance(self.value, str):
             if self.bare:
                 return bool(seen)
@@ -233,7 +235,7 @@ def parse_condition(tokens: Sequence[Token], words: Vocabulary, end: int) -> Con
     if len(tokens) < 3:
         raise CommandError(f"{op} wants a value after it", end, incomplete=True)
     _no_more(tokens[3:])
-    value = parse_value(tokens[2])
+    value = str(tokens[2]) if tokens[2] in words.lines else parse_value(tokens[2])
     if not isinstance(value, int) and op not in ("==", "!="):
         raise CommandError(f"{op} compares numbers; {tokens[2]} is only == or !=", tokens[1].column, length=len(op))
     return Compare(str(first), op, value)

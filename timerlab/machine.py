@@ -14,19 +14,20 @@ from types import MappingProxyType
 from typing import Any
 
 from timerlab.bus import check_access, check_memory
+from timerlab.byhand import ByHand
 from timerlab.config import Config
 from timerlab.device import Device
 from timerlab.devices.board import Board
 from timerlab.devices.cpuid import Registers, cpuid
 from timerlab.devices.lapic import MSRS as LAPIC_MSRS
-from timerlab.devices.lapic import Lapic
 from timerlab.devices.nested_state import ExitToL1
 from timerlab.errors import GuestFault
 from timerlab.line import Train
 from timerlab.quirks import resolve
-from timerlab.sights import Sights
 
 APIC_PAGE = 0x1000
+LOOKS, LEAST_LOOK_NS = 24, 1_000_000
+"""How often an advance looks at a guest's clocks at most, and how far apart the looks are at least."""
 TURNS = 10_000
 """Moments of the host that one advance stops at, at most, because a deadline waits for a TSC that may jump."""
 _MESSAGES = range(0xFEE0_0000, 0xFEF0_0000)
@@ -48,7 +49,7 @@ class Snapshot:
     histories: tuple[tuple[int, int, tuple[Train, ...]], ...] = field(compare=False)
 
 
-class Machine(Sights):
+class Machine(ByHand):
     """A board in time. `now` is in ns since power-on."""
 
     MESSAGES = _MESSAGES
@@ -80,6 +81,19 @@ class Machine(Sights):
             raise ValueError(f"{to} ns is in the past, it is {self.now} ns")
         if to == self.now:
             return
+        os = self.board.os
+        if os.state.stage != "off":
+            # a guest that keeps time is looked at on the way, for the plot of its clocks
+            start, span = self.now, to - self.now
+            looks = min(LOOKS, span // LEAST_LOOK_NS)
+            for look in range(1, looks):
+                self._reach(start + span * look // looks)
+                os.sample(self.now)
+        self._reach(to)
+        os.sample(to)
+
+    def _reach(self, to: int) -> None:
+        """Let time pass up to `to`, with a stop wherever the host does what a chip must see in its time."""
         for _ in range(TURNS):
             turn = self._turn(to)
             if turn is None:
@@ -107,9 +121,11 @@ class Machine(Sights):
     def host_act(self, act: Callable[[], None]) -> None:
         """Let the host do something now; ValueError, with nothing changed, where it cannot."""
         self._flow.visible(self.now)
+        self.board.os.sample(self.now)
         act()
         self._follow_tsc(self.now)
         self._accessed()
+        self.board.os.sample(self.now)
 
     def _follow_tsc(self, now: int) -> None:
         """A deadline that a TSC has just jumped over is over."""
@@ -242,92 +258,6 @@ class Machine(Sights):
         there = self._hosting.hypervisor if self._hosting.guest else None
         return cpuid(leaf, vcpu, config.vcpus, config.khz, config.bus_hz, *features, self.quirks, there)
 
-    def irq(self, line: int, level: int) -> None:
-        """Pull an ISA line (0 to 15 but for 2), or an I/O APIC pin (16 to 23), up by hand, or let it go."""
-        self.check_line(line, level)
-        self._flow.visible(self.now)
-        self.board.joints[line].pull(level, self.now)
-        self._accessed()
-
-    def check_line(self, line: int, level: int) -> None:
-        """ValueError for a line that there is not, or a level that is none."""
-        if line not in self.board.joints:
-            raise ValueError(f"no line {line}: 0, 1, 3 to 15 are ISA lines, 16 to 23 I/O APIC pins")
-        if level not in (0, 1):
-            raise ValueError(f"a line cannot be put to {level}: 0 or 1")
-
-    def nmi(self, what: str) -> None:
-        """Pull `iochk` or `serr`: port 61h keeps it, and asks for an NMI."""
-        if what not in ("iochk", "serr"):
-            raise ValueError(f"no NMI source {what}: iochk, serr")
-        self._flow.visible(self.now)
-        self.board.port61.pull(what)
-        self._accessed()
-
-    def inta(self, vcpu: int = 0) -> int | None:
-        """A vCPU takes the interrupt that waits for it: its vector, or None where none does or IF is 0."""
-        self._lapic(vcpu)
-        self._flow.visible(self.now)
-        state, fabric = self.board.vcpus[vcpu].state, self.board.fabric
-        if not state.interrupts:
-            return None
-        served = fabric.acknowledge(vcpu, late=True)
-        if served is None:
-            return None
-        state.served += (served,)
-        self._accessed()
-        return served.vector
-
-    def eoi(self, vcpu: int = 0) -> int | None:
-        """The handler that a vCPU runs ends: EOI to where its interrupt came from; its vector, or None where none
-        runs.
-        """
-        self._lapic(vcpu)
-        self._flow.visible(self.now)
-        fabric = self.board.fabric
-        served = fabric.innermost(vcpu)
-        fabric.occupy(vcpu, None)
-        if served is None:
-            fabric.end_any(vcpu, self.now)
-        else:
-            fabric.end(vcpu, served, self.now)
-        self._accessed()
-        return None if served is None else served.vector
-
-    def interrupts(self, on: bool, vcpu: int = 0) -> None:
-        """`sti` and `cli`: RFLAGS.IF of a vCPU."""
-        self._lapic(vcpu)
-        self._flow.visible(self.now)
-        state = self.board.vcpus[vcpu].state
-        if on and not state.interrupts:
-            self.board.pic.withdrawn = False  # what came and went meanwhile, the CPU never saw
-        state.interrupts = on
-        self._accessed()
-
-    def inta_seen(self) -> None:
-        """A replayed machine's CPU took an interrupt from the 8259s; its handler's EOI is an access like others."""
-        self._flow.visible(self.now)
-        if self.board.pic.intr:
-            self.board.fabric.acknowledge(0)
-        self._accessed()
-
-    def line_seen(self, irq: int, level: int) -> None:
-        """A replayed machine's other device moved its line to the 8259s."""
-        self._flow.visible(self.now)
-        source = self.board.fabric.by_name[f"irq.{irq}"]
-        self.board.lines[source.name].note(self.now, level)
-        source.level = level
-        if level:
-            source.raised += 1
-            self.board.pic.raise_line(irq)
-        else:
-            self.board.pic.lower_line(irq)
-        self._accessed()
-
-    def given(self, index: int, value: int) -> None:
-        """Put a byte into CMOS RAM that somebody left there before power-on."""
-        self.board.rtc.given(index, value)
-
     def reset(self) -> None:
         """Hardware reset: all chips to power-on, the last wired first, so that no pin sees a chip
         that is not there yet.
@@ -342,15 +272,6 @@ class Machine(Sights):
         for vcpu in range(len(self.board.vcpus)):
             self.board.fabric.occupy(vcpu, None)
         self._accessed()
-
-    def check_vcpu(self, vcpu: int) -> None:
-        """ValueError for a vCPU that there is not."""
-        if not 0 <= index(vcpu) < len(self.board.lapics):
-            raise ValueError(f"no vCPU {vcpu}: 0 to {len(self.board.lapics) - 1}")
-
-    def _lapic(self, vcpu: int) -> Lapic:
-        self.check_vcpu(vcpu)
-        return self.board.lapics[vcpu]
 
     # -- a copy, and state as data
 
@@ -388,6 +309,7 @@ class Machine(Sights):
             line.restore(level, history)
         fabric, flow, hands, hosting = snapshot.fabric
         self._hosting.restore(hosting)
+        self._hosting.host_now = snapshot.now
         self.board.fabric.restore(fabric)
         self._flow.restore(flow)
         self._flow.since = snapshot.now

@@ -116,7 +116,16 @@ def rows(frame: Frame, width: int, height: int = 0, first: int = 0) -> list[Row]
     cells = [_column(frame, vcpu, pitch) for vcpu in shown]
     head: list[Span] = [(" " * _FIRST, "text")]
     for vcpu in shown:
-        head += pad(_header(vcpu, *_values(_CPU, "vcpu", vcpu)(frame.peeks), *_offers(frame, vcpu), pitch - 1), pitch)
+        head += pad(
+            _header(
+                vcpu,
+                *_values(_CPU, "vcpu", vcpu)(frame.peeks),
+                *_offers(frame, vcpu),
+                _run_state(frame, vcpu),
+                pitch - 1,
+            ),
+            pitch,
+        )
     table: list[Row] = [pad(head, width)]
     marks = frame.marks
     for label, _, marked in fields:
@@ -139,10 +148,22 @@ def _offers(frame: Frame, vcpu: int) -> tuple[bool]:
     return (frame.peeks[f"lapic{vcpu}.pending"] is not None or bool(frame.peeks[f"lapic{vcpu}.extint"]),)
 
 
+def _run_state(frame: Frame, vcpu: int) -> str:
+    return str(frame.peeks.get(f"vcpu{vcpu}.state", "run"))
+
+
+_OUT: dict[str, tuple[Span, ...]] = {
+    "halt": (("─ ", "text"), ("halt", "text")),
+    "stolen": (("░ ", "attention"), ("stolen", "attention")),
+}
+
+
 @lru_cache(1024)
-def _header(vcpu: int, flag: int, serving: int | None, waits: bool, room: int) -> Row:
-    """What a vCPU does: it runs, has interrupts off, or serves one."""
+def _header(vcpu: int, flag: int, serving: int | None, waits: bool, state: str, room: int) -> Row:
+    """What a vCPU does: it runs, is halted or out, has interrupts off, or serves one."""
     row: tuple[Span, ...] = ((f"v{vcpu} ", "strong"),)
+    if state != "run" and not (state == "halt" and serving is not None):
+        return (*row, *_OUT.get(state, (("· ", "text"), (state, "text"))))
     off: Span = ("cli", "attention" if waits else "text")
     if serving is None:
         return (*row, ("━ ", "strong"), ("run", "text")) if flag else (*row, ("━ ", "strong"), off)
@@ -270,7 +291,7 @@ One column a vCPU, one row a field. `left` and `right` bring further vCPUs where
 
 | row | what it shows |
 |---|---|
-| header | `━ run`; `► ECh` serves that vector; `cli` while IF is 0 |
+| header | `━ run`, `─ halt`, `░ stolen`; `► ECh` serves that vector; `cli` while IF is 0 |
 | timer, LVT | mode and word of the LVT timer entry |
 | vector | `×` masked; `× SVR` masked because SVR bit 8 disables the APIC |
 | divide | divider of the bus clock, and the TDCR |

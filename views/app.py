@@ -133,7 +133,7 @@ class TimerlabApp(Showing, Acts, App[int]):
         self._fitted: object = None
         self._planned: tuple[int, ...] = ()
         self._places: dict[str, Region] = {}
-        self.tabs: list[Tab] = in_order((kind.KEY, name, kind.TAB) for name, kind in CLASSES.items() if kind.KEY)
+        self.tabs: list[Tab] = in_order((kind.KEY, name, kind.TAB) for name, kind in CLASSES.items() if kind.TAB)
 
     # what it is made of
 

@@ -233,6 +233,8 @@ class Plotted:
         lo = _begin(track[0][0], frame.now)
         hi = end_of(lo, frame.now)
         now = {one.clock: one.drift for one in clocks}
+        if track[-1][0] == frame.now:
+            now.update(track[-1][1])  # as the other points are meant
         key = self._key_of(frame, track, now, lo, hi, width, height)
         if key != self._key:
             self._take(track, clocks)

@@ -23,7 +23,7 @@ class MemoryPanel(Panel):
     KEY = "9"
     NAME = "Guest memory"
     TAB = "mem"
-    TOPIC = "pv"
+    TOPIC = "pv kvm_"
     HINTS = (("↑↓", "row"), ("enter", "inspect"), ("[ ]", "structure"), ("x", "bytes"), ("u", "update now"))
     HINT_ACTIONS: ClassVar[Mapping[str, str]] = {
         "enter": "choose",

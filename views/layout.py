@@ -2,7 +2,7 @@
 
 `plan` gives a region for each part by its widget id; `Board` hands them to Textual. Three shapes (guide, section 5):
 
-* small, from 80x24: one panel by tab, port 61h under the PIT, the ACPI timer under the HPET;
+* small, from 80x24: one panel by tab; some have another one under them (`panels.GROUPS`);
 * medium, from 120 columns: devices on the left, a page of others on the right, over a strip of the log;
 * large, from 200x50: three columns of 64 over waves and log, no tabs.
 
@@ -43,9 +43,9 @@ LEFT = ("pit", "port61", "rtc")
 """The left column of a medium screen."""
 COLUMNS = ((*LEFT, "acpi"), ("apic", "hpet", "irq"))
 """The first two columns of a large screen."""
-THIRD = ("tsc", "clocks", "tree", "fabric")
+THIRD = ("tsc", "clocks", "tree", "nested", "fabric")
 """The third, over memory and log; what comes first stays longest."""
-PAGES: tuple[tuple[str, ...], ...] = (("apic", "hpet", "acpi", "tsc"), ("irq", "fabric"), ("waves",))
+PAGES: tuple[tuple[str, ...], ...] = (("apic", "hpet", "acpi", "tsc"), ("irq", "fabric"), ("nested", "tsc"), ("waves",))
 """What the right column of a medium screen holds, a page at a time."""
 SPREADS: tuple[tuple[str, ...], ...] = (("clocks",), ("tree", "mem"))
 """Panels that are drawn for all of a medium screen's width; those together that share it."""

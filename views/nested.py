@@ -233,7 +233,7 @@ class NestedPanel(Panel):
 
     KEY = "v"
     NAME = "Nested levels"
-    TAB = "nested"
+    TAB = ""
     TOPIC = "nest"
     CLOCK = "tsc"
     HELP = """\

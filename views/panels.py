@@ -10,6 +10,7 @@ from timerlab.views.guest_memory import MemoryPanel
 from timerlab.views.hpet import HpetPanel
 from timerlab.views.irq import IrqPanel
 from timerlab.views.log import LogPanel
+from timerlab.views.nested import NestedPanel
 from timerlab.views.panel import Panel
 from timerlab.views.pit import PitPanel
 from timerlab.views.port61 import Port61Panel
@@ -29,6 +30,7 @@ CLASSES: dict[str, type[Panel]] = {
     "acpi": AcpiPanel,
     "irq": IrqPanel,
     "tsc": TscPanel,
+    "nested": NestedPanel,
     "clocks": ClocksPanel,
     "tree": TreePanel,
     "mem": MemoryPanel,
@@ -42,8 +44,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "port61": ("pit", "port61"),
     "hpet": ("hpet", "acpi"),
     "acpi": ("hpet", "acpi"),
+    "tsc": ("tsc", "nested"),
+    "nested": ("tsc", "nested"),
 }
-"""Panels that share a tab, by each of them: port 61h rides with the PIT, the ACPI timer with the HPET."""
+"""Panels that share a tab, by each of them: port 61h rides with the PIT, the ACPI timer with the HPET, nested guests
+with the TSC.
+"""
 
 
 def rows_of(name: str, width: int) -> int:

@@ -278,17 +278,19 @@ def _cells(grid: dict[int, dict[int, Span]], row: int, cells: int, zero: int, as
 def _names(
     lines: Sequence[tuple[Series, Point]], flat: Sequence[Series], zero: int, rows: int
 ) -> dict[int, tuple[str, str, int]]:
-    """The lines' names by row, with the cell of the last dot; a second one in a row goes to the row that its dot is
-    near to, or is left out. Of the lines that are at zero throughout, the first is named.
+    """The lines' names by row, with the cell of the last dot. Of the lines that are at zero throughout, the first is
+    named. A second one in a row goes to the row that its dot is near to; one that ends at the same dot is left out.
     """
     written: dict[int, tuple[str, str, int]] = {}
+    if flat:
+        written[zero >> 2] = (flat[0].name, "label", 1 << 30)
+    seen: set[Point] = set()
     for one, (x, y) in lines:
         for row in (y >> 2, (y >> 2) + (1 if y & 2 else -1)):
-            if row not in written and 0 <= row < rows:
+            if (x, y) not in seen and row not in written and 0 <= row < rows:
                 written[row] = (one.name, one.role, x >> 1)
                 break
-    if flat:
-        written.setdefault(zero >> 2, (flat[0].name, "label", 1 << 30))
+        seen.add((x, y))
     return written
 
 

@@ -13,14 +13,15 @@ Tab = tuple[str, str, str]
 
 
 def in_order(tabs: Iterable[Tab]) -> list[Tab]:
-    """Tabs as their keys lie on a keyboard: 1 to 9, 0, then letters as they come."""
-    return sorted(tabs, key=lambda tab: "1234567890".find(tab[0]) % 11)
+    """Tabs as their keys lie on a keyboard: 1 to 9, 0, then letters as they come; none for a panel without a name."""
+    return sorted((tab for tab in tabs if tab[2]), key=lambda tab: "1234567890".find(tab[0]) % 11)
 
 
 def _labels(tabs: Sequence[Tab], width: int) -> list[tuple[str, str]]:
-    """Each tab's key and name as written; where not all fit, a digit stands at its name."""
-    full = sum(len(key) + len(name) + 3 for key, _, name in tabs)
-    return [(key, name if full > width and key.isdigit() else f" {name}") for key, _, name in tabs]
+    """Each tab's key and name as written; where not all fit, a key stands at its name, or is the first letter of it."""
+    if sum(len(key) + len(name) + 3 for key, _, name in tabs) <= width:
+        return [(key, f" {name}") for key, _, name in tabs]
+    return [(key, name.removeprefix(key)) for key, _, name in tabs]
 
 
 def spans(tabs: Sequence[Tab], width: int, focus: str, shown: Collection[str], marked: Collection[str]) -> Spans:

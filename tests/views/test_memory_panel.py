@@ -253,3 +253,50 @@ async def test_structures_in_the_app() -> None:
         assert asked == ["wrmsr 4b564d03h 30c1h v3"]
         await pilot.press("x")
         assert "3 pages written" in panel.text() and "000030D0h 01" in panel.text()
+
+
+def real(*commands: str, **options: Any) -> Session:
+    """A session under KVM in which the commands were done."""
+    session = Session(quirks={"policy": "kvm"}, **options)
+    for command in commands:
+        session.do(command)
+    return session
+
+
+def test_the_arithmetic_is_the_guests_on_a_real_session() -> None:
+    session = real("skip 1234567us", "wrmsr 4b564d01h 1001h", "skip 777777777ns")
+    seen = Camera(session, None, lambda: 0).take()
+    (one,) = registered(seen)
+    row = plain(page(seen, one, 78)[-1])
+    clock = session.peek("pv0.kvmclock")
+    assert f"+ system_time = {clock // 10**9}." in row
+    assert row.split("= ")[1].split(" s")[0].replace(" ", "").replace(".", "") == str(clock)
+
+
+def test_what_an_update_changed_is_marked_and_fades_by_stops() -> None:
+    session = real("wrmsr 4b564d01h 1001h")
+    camera = Camera(session, None, lambda: 0)
+    camera.take()
+    signs = []
+    for command in ("wrmsr 4b564d01h 1001h", "skip 1ms", "skip 1ms", "skip 1ms"):
+        session.do(command)
+        seen = camera.take()
+        signs.append(plain(page(seen, registered(seen)[0], 78)[1])[8])
+    assert signs == ["●", "•", "·", " "]
+    assert MemoryPanel.is_marked(camera.take()) is False
+
+
+async def test_a_structures_row_opens_its_msr_and_u_updates_it() -> None:
+    session = real("wrmsr 4b564d01h 1001h", "wrmsr 4b564d00h 2000h", vcpus=2)
+    app = TimerlabApp(session)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("9", "u")
+        await pilot.pause(0.2)
+        assert session.log[-1].text == "wrmsr 4b564d01h 1001h"
+        panel = app.panels["mem"]
+        assert "version" in panel.text() and session.peek("pv0.version") >= 4
+        row = next(n for n, line in enumerate(panel.text().split("\n")) if "wall clock" in line) - 1
+        panel.cursor = (row, 0)
+        await pilot.press("enter")
+        await pilot.pause(0.2)
+        assert app.view.inspecting and "WALL_CLOCK" in app.panels["inspector"].text()

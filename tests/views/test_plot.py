@@ -89,6 +89,17 @@ def test_a_second_name_in_a_row_goes_to_the_next_one_and_a_third_is_left_out() -
     assert [row[31:].strip() for row in rows[:5]] == ["a", "b", "", "", ""]
 
 
+def test_of_two_lines_that_end_together_the_first_is_named_and_zero_keeps_its_name() -> None:
+    lines = [line("a", (0, 0), (S, 300 * US)), line("b", (0, 0), (S, 300 * US)), line("c", (0, 0), (S, 0))]
+    assert [row[31:].strip() for row in text([*lines, line("d", (0, 0), (S, 2 * MS))], S)[:5]] == [
+        "d",
+        "",
+        "",
+        "a",
+        "c",
+    ]
+
+
 def test_ascii_has_no_dots() -> None:
     assert text([line("ticks", (0, 0), (10 * S, 2 * MS))], 10 * S, ascii=True)[2:5] == [
         "         │        _--''",
