@@ -257,7 +257,7 @@ class Board:
         )  # fmt: skip
         self.os, self.probe = GuestOs(sight), Probe(sight.tsc, sight.tsc_khz, config.vcpus)
         hosting.sched.followers.append(self.os)
-        hosting.sched.on_leap = self.os.leap
+        hosting.sched.on_leap, hosting.sched.before = self.os.leap, self.os.catch_up
 
         self.nmi = 0
         """The level of NMI, which LINT1 of each local APIC sees."""
@@ -311,6 +311,15 @@ class Board:
         for device in hosting.devices:
             self.abouts.update(device.peeks)
         """What each value means, by its name."""
+
+    def follow_compensation(self) -> None:
+        """A system that compensates for lost ticks hears of each one that is taken."""
+        on = self.os.state.stage != "off" and self.os.state.options.compensate != "off"
+        self.fabric.told = self._taken if on else None
+
+    def _taken(self, source: str, first: int, period: int, count: int, last: int) -> None:
+        if source == self.os.state.source:
+            self.os.ticks(first, period, count, last)
 
     def _since(self, name: str, now: int) -> int:
         """How many ns ago a wire moved last; 0 where it is not known."""

@@ -32,6 +32,7 @@ _DEFAULTS: Mapping[str, str] = MappingProxyType(
         "rdtscp": "yes",
         "rdpid": "yes",
         "tsc_ratio_msr": "yes",
+        "lapic_arat": "yes",
     }
 )
 
@@ -66,7 +67,7 @@ def cpuid(
             edx = (quirks["tsc"] == "yes") << 4 | 1 << 5 | apic << 9
             return 0x0080_0F12 if amd else 0x000906E9, vcpu << 24 | vcpus << 16, ecx, edx
         case 6:
-            return 1 << 2, 0, 0, 0
+            return (quirks["lapic_arat"] == "yes") << 2, 0, 0, 0
         case 7:
             return 0, (quirks["tsc_adjust"] == "yes") << 1, (quirks["rdpid"] == "yes") << 22, 0
         case 0x15 if crystal:

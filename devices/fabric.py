@@ -90,6 +90,8 @@ class Fabric(Reaction, Counting):
         self._held: list[int | None] = [None] * timers
         """The pin that each HPET timer holds up."""
         self.now = self.out = self.hard = 0
+        self.told: Callable[[str, int, int, int, int], None] | None = None
+        """Who wants to hear of interrupts that are taken: source, first moment, period, how many, last moment."""
         self.handlers_stop = True
         self.stopped = {}
         self.alarms: dict[Source, int] = {}

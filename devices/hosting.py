@@ -138,8 +138,12 @@ class Hosting:
             self._halt,
             lambda v: int(self._khz_of(v)) * self.vcpus[v].ratio >> self.vcpus[v].frac,
             int(config.bus_hz / 1000),
+            lambda v: self.vcpus[v].state.interrupts,
         )
-        return Pv(config.vcpus, quirks, wires)
+        pv = Pv(config.vcpus, quirks, wires)
+        if isinstance(policy, Nvmm):
+            policy.registered = pv.register
+        return pv
 
     def _write_time(self, v: int, stamp: Stamp, times: int) -> None:
         if self.pv is not None:

@@ -82,6 +82,15 @@ class Lapic(LapicRegisters, MemoryDevice):
         self.timer.tsc_moved(now)
         self.sync(now)
 
+    def asleep(self, sleeps: bool, now: int) -> None:
+        """The processor sleeps in C3 or does not: a timer that is not always running stands still meanwhile."""
+        self.sync(now)
+        if sleeps:
+            self.timer.stop(now)
+        else:
+            self.timer.go_on(now)
+            self.sync(now)
+
     def reset(self, now: int) -> None:
         """To the power-on state. The levels of the LINT pins are others' and stay."""
         self.sync(now)

@@ -82,6 +82,7 @@ class LapicRegisters(LapicPins):
         self.line = timer
         self._send = send
         self._lvt_stored = quirks["lapic_lvt_reserved"] == "stored"
+        self._loses = quirks["lapic_write"] == "lost"
         self._version = (6 if self._cmci else 5) << 16 | self._suppresses << 24 | 0x14
 
     # -- the registers in memory
@@ -100,6 +101,7 @@ class LapicRegisters(LapicPins):
         """A read at `offset` from the page's start; only 32 bits at multiples of 16 give a register, the rest 0."""
         if not self.decodes:
             return (1 << width) - 1
+        self.state.wrote = False
         if width != 32 or offset & 0xF:
             return 0
         value = self._read(offset, now)
@@ -110,8 +112,9 @@ class LapicRegisters(LapicPins):
 
     def store(self, offset: int, value: int, width: int, now: int) -> None:
         """A write at `offset` from the page's start; only 32 bits at multiples of 16 are taken."""
-        if width != 32 or offset & 0xF or not self.decodes:
+        if width != 32 or offset & 0xF or not self.decodes or self.state.wrote:
             return
+        self.state.wrote = self._loses
         if offset == 0x0B0:
             self.eoi()
         elif offset == 0x020:

@@ -70,6 +70,8 @@ class LapicState:
     nmis: int = 0
     smis: int = 0
     startups: int = 0
+    wrote: bool = False
+    """Whether the latest access in memory was a write, where that counts."""
 
 
 LVTS = ("lvt_cmci", "lvt_timer", "lvt_thermal", "lvt_perf", "lvt_lint0", "lvt_lint1", "lvt_error")

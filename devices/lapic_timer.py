@@ -6,7 +6,8 @@ clock `end` at which it expires next, and TMCCT is how many divided clocks are l
 expires when the TSC that the vCPU sees reaches the deadline.
 
 `Timer` is the manual's counting rule. `LoadTimer` is QEMU's, which counts from the time of the last write to TMICT
-whatever was written to the divider or the mode since (L5, L6). Not modelled: a timer that stops in deep C-states.
+whatever was written to the divider or the mode since (L5, L6). A timer that is not always running (lapic_arat=no,
+CPUID.6:EAX[2] = 0) stands still while its processor sleeps in C3: its bus clock is then the one at which it fell asleep.
 """
 
 from __future__ import annotations
@@ -52,9 +53,11 @@ class TimerState:
     """IA32_TSC_DEADLINE; 0 is disarmed."""
     since: int = 0
     """The ns from which the TSC has run as it does towards the deadline: when it was armed, or the TSC moved."""
+    slept: int | None = None
+    """The bus clock at which it stopped, while it does."""
 
 
-NAMES = ("mode", "tmict", "tdcr", "end", "load", "deadline", "since")
+NAMES = ("mode", "tmict", "tdcr", "end", "load", "deadline", "since", "slept")
 _values = attrgetter(*NAMES)
 
 
@@ -84,10 +87,16 @@ class Timer:
     def _changed(self) -> None:
         """Note when there is next something to do."""
         s = self.state
-        if s.mode < DEADLINE:
+        if s.slept is not None:
+            self.due = NEVER
+        elif s.mode < DEADLINE:
             self.due = NEVER if s.end is None else self._ns(s.end)
         else:
             self.due = 0 if s.deadline else NEVER
+
+    def _tick(self, now: int) -> int:
+        """The timer's bus clock at `now`: the one at which it stopped, while it does."""
+        return self.clock.ticks(now) if self.state.slept is None else self.state.slept
 
     def _ns(self, tick: int) -> int:
         clock = self.clock
@@ -176,9 +185,31 @@ class Timer:
             self.state.since = now
             self._see(self.tsc())
 
+    def stop(self, now: int) -> None:
+        """Its processor falls asleep in C3: the timer stands still."""
+        if self.state.slept is None:
+            self.state.slept = self.clock.ticks(now)
+            self._changed()
+
+    def go_on(self, now: int) -> None:
+        """Its processor is awake again: what was left is left still; a deadline that has passed is over now."""
+        s = self.state
+        if s.slept is None:
+            return
+        lost, s.slept = self.clock.ticks(now) - s.slept, None
+        if s.mode < DEADLINE:
+            s.end = None if s.end is None else s.end + lost
+            s.load = None if s.load is None else s.load + lost
+        elif s.deadline and not self.live:
+            s.end = None if s.end is None else max(s.end, now)
+        self.tsc_moved(now)
+        self._changed()
+
     def future(self, now: int) -> list[Train]:
         """All expiries to come if nobody touches the timer; a deadline's by the TSC as it is at `now`."""
         s = self.state
+        if s.slept is not None:
+            return []
         if s.mode >= DEADLINE:
             at = self._deadline_ns(now)
             return [] if at is None else [Train(NANOSECONDS, at, 1, 0, 0, 2)]
@@ -193,7 +224,7 @@ class Timer:
         s = self.state
         if s.end is None or s.mode >= DEADLINE:
             return 0
-        tick, end = self.clock.ticks(now), s.end
+        tick, end = self._tick(now), s.end
         if end <= tick:
             if s.mode == ONE_SHOT:
                 return 0
@@ -202,7 +233,7 @@ class Timer:
 
     def deadline(self, now: int) -> int:
         """What IA32_TSC_DEADLINE reads at `now`: 0 once it has expired."""
-        at = self._deadline_ns(now)
+        at = self._deadline_ns(now) if self.state.slept is None else None
         return self.state.deadline if at is None or at > now else 0
 
     # -- registers
@@ -213,7 +244,7 @@ class Timer:
         if s.mode >= DEADLINE:
             return
         s.tmict = value
-        s.end = self.clock.ticks(now) + self.period if value else None
+        s.end = self._tick(now) + self.period if value else None
         self._changed()
 
     def write_tdcr(self, value: int, now: int) -> None:
@@ -223,7 +254,7 @@ class Timer:
         before = divider(s.tdcr)
         s.tdcr = value & 0xB
         if divider(s.tdcr) != before and s.end is not None and s.mode < DEADLINE:
-            s.end = self.clock.ticks(now) + left * divider(s.tdcr)
+            s.end = self._tick(now) + left * divider(s.tdcr)
         self._changed()
 
     def write_lvtt(self, mode: int, now: int) -> None:
@@ -232,7 +263,7 @@ class Timer:
         old, s.mode = s.mode, mode
         if mode != old:
             if mode >= DEADLINE or old >= DEADLINE:
-                self.state = TimerState(mode=mode, tdcr=s.tdcr)
+                self.state = TimerState(mode=mode, tdcr=s.tdcr, slept=s.slept)
             elif not self.keeps_count:
                 s.end = None
         self._changed()
@@ -297,7 +328,7 @@ class LoadTimer(Timer):
     def future(self, now: int) -> list[Train]:
         """All expiries to come: the one that is armed, and where the divider changed since, those of the new grid."""
         s = self.state
-        if s.mode >= DEADLINE or s.end is None or self._ns(s.end) == NEVER:
+        if s.slept is not None or s.mode >= DEADLINE or s.end is None or self._ns(s.end) == NEVER:
             return super().future(now)
         first, told = s.end, []
         if s.mode == ONE_SHOT or s.load is None or (first - s.load) % self.period:
@@ -315,7 +346,7 @@ class LoadTimer(Timer):
         s = self.state
         if s.load is None or not s.tmict or s.mode >= DEADLINE:
             return 0
-        past = (self.clock.ticks(now) - s.load) // divider(s.tdcr)
+        past = (self._tick(now) - s.load) // divider(s.tdcr)
         return s.tmict - past % (s.tmict + self.extra) if s.mode == PERIODIC else max(0, s.tmict - past)
 
     def write_tmict(self, value: int, now: int) -> None:
@@ -324,7 +355,7 @@ class LoadTimer(Timer):
         if s.mode >= DEADLINE:
             return
         s.tmict = value
-        s.load = self.clock.ticks(now) if value else None
+        s.load = self._tick(now) if value else None
         s.end = None if s.load is None else self._next(s.load)
         self._changed()
 
@@ -338,11 +369,11 @@ class LoadTimer(Timer):
         old, s.mode = s.mode, mode
         if mode != old:
             if mode >= DEADLINE or old >= DEADLINE:
-                self.state = TimerState(mode=mode, tdcr=s.tdcr)
+                self.state = TimerState(mode=mode, tdcr=s.tdcr, slept=s.slept)
             elif not self.keeps_count:
                 s.load = s.end = None
         if mode < DEADLINE:
-            s.end = self._next(self.clock.ticks(now))
+            s.end = self._next(self._tick(now))
         self._changed()
 
 

@@ -64,6 +64,10 @@ class Leaps(ABC):
         if run.other:
             self.fabric.add_others(pulses, run.other)
         self.asked(run, pulses)
+        taken = pulses * sum(run.change[3 : 3 + len(self.fabric.vcpus)])
+        if taken and self.fabric.told is not None:
+            last, period = run.last_rise, run.period
+            self.fabric.told(run.source.name, last - (taken - 1) * period, period, taken, last)
         return True
 
     # -- with a handler latency
@@ -174,5 +178,7 @@ class Leaps(ABC):
                 source.coalesced += done // 2 - taken
                 self.fabric.occupy(vcpu, then + latency)
                 self.asked(run, done // 2)
+                if self.fabric.told is not None:
+                    self.fabric.told(source.name, now + latency, latency, taken, then)
                 return True
         return False

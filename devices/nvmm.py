@@ -15,7 +15,7 @@ port-amd64/59862 (`report`: each exit to userland re-bases; the repair by uptime
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -121,6 +121,8 @@ class Nvmm(Policy):
         self.pvclock = quirks.get("nvmm_pvclock", "none")
         self.dragonfly = quirks.get("nvmm_exit", "netbsd") == "dragonfly"
         self.states = [NvmmCpu() for _ in self.vcpus]
+        self.registered: Callable[[int, int, int], None] = lambda v, address, now: None
+        """A hypercall of a guest has registered a vCPU's vcpu_time_info: vCPU, address, now."""
 
     @property
     def peeks(self) -> Mapping[str, Peek]:
@@ -268,6 +270,7 @@ class Nvmm(Policy):
         if not 0 <= vcpu < len(self.states):
             return Reply("RAX", ENOSYS % WORD, f"there is no vCPU {vcpu}")
         self.states[vcpu].area = address
+        self.registered(vcpu, address, now)
         return Reply("RAX", 0, f"vcpu_time_info of vCPU {vcpu} at {address:X}h")
 
     def stamp(self, v: int, now: int) -> Stamp:

@@ -154,6 +154,11 @@ class GuestOs(Boot, Device):
         self.sync(now)
         self._turn(v, now, out=False)
 
+    def catch_up(self, now: int) -> None:
+        """Come to `now`, where something is about to change that it reads."""
+        if self.state.stage != "off":
+            self._advance(now)
+
     def leap(self, now: int) -> None:
         """Come to `now` over rounds of a load, in which each vCPU was in and out by turns and never long."""
         if self.state.stage == "off":

@@ -55,7 +55,8 @@ class Pv(PvPages):
     regs = REGS
 
     def __init__(self, vcpus: int, quirks: Mapping[str, str], wires: Wires, features: int | None = None) -> None:
-        super().__init__(vcpus, wires, FEATURES[quirks["kvm_features"]] if features is None else features)
+        offered = FEATURES[quirks["kvm_features"]] if features is None else features
+        super().__init__(vcpus, wires, offered, quirks["kvm_apf"] == "page_fault")
         self.enforce = quirks["kvm_enforce_pv"] == "on"
         self.schedstats = quirks["kvm_features"] != "no_schedstats"
         self.khz_leaf = quirks["kvm_cpuid_khz"] == "present"
@@ -153,6 +154,11 @@ class Pv(PvPages):
                 apf.deliver()
         elif msr == MIGRATION_CONTROL:
             self.state.migration_control = value
+
+    def register(self, v: int, address: int, now: int) -> None:
+        """A hypercall in the place of MSR SYSTEM_TIME registers a vCPU's time page, as Xen's does."""
+        self.state.vcpus[v].system_time = address | 1
+        self.wires.registered(v, False, now, False)
 
     def _reserved(self, msr: int) -> int:
         """Bits of an MSR that fault."""

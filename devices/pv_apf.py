@@ -1,8 +1,9 @@
 """Asynchronous page faults: a page that the host has swapped out, which the guest need not wait for.
 
-Source: Linux arch/x86/kvm/x86.c, kvm_pv_enable_async_pf, kvm_arch_async_page_not_present, kvm_arch_async_page_present;
-virt/kvm/async_pf.c; Documentation/virt/kvm/x86/msr.rst. A missing page is told by a #PF whose CR2 is a token; that it
-is there, by the token in memory and an interrupt. Not modelled: more than 64 pages at once, which KVM waits for.
+Source: Linux arch/x86/kvm/x86.c, kvm_pv_enable_async_pf, kvm_can_do_async_pf, kvm_arch_async_page_not_present,
+kvm_arch_async_page_present; virt/kvm/async_pf.c; Documentation/virt/kvm/x86/msr.rst. A missing page is told by a #PF
+whose CR2 is a token; that it is there, by the token in memory and an interrupt, or before Linux 5.8 by another #PF
+(`kvm_apf=page_fault`). Not modelled: more than 64 pages at once, which KVM waits for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from timerlab.devices.pv_pages import Memory, number
 
 ENABLED, SEND_ALWAYS, AS_VMEXIT, AS_INT = 1, 2, 4, 8
 """Bits of MSR ASYNC_PF_EN."""
-NOT_PRESENT = 1
+NOT_PRESENT, READY = 1, 2
+"""What the flags in memory say of a #PF: a page is missing; it is there, where #PFs tell that too."""
+ORDINARY = 4
+"""Error code of an ordinary #PF: a read in user mode of a page that is not present (Intel SDM 3A, Interrupt 14)."""
 BROADCAST = 0xFFFF_FFFF
 """The token that wakes all."""
 
@@ -42,7 +46,7 @@ class ApfState:
 @dataclass(slots=True)
 class Apf:
     """The mechanism of one vCPU. `interrupt` delivers a vector, `lapic_on` says whether its local APIC takes one,
-    `halt` puts the vCPU to sleep (True) or wakes it.
+    `halt` puts the vCPU to sleep (True) or wakes it, `open` is its IF. `by_fault`: a #PF tells of a page that came.
     """
 
     index: int
@@ -51,12 +55,15 @@ class Apf:
     interrupt: Callable[[int, int], None]
     lapic_on: Callable[[int], bool]
     halt: Callable[[int, bool], None]
+    open: Callable[[int], bool] = lambda v: True
+    by_fault: bool = False
     state: ApfState = field(default_factory=ApfState)
 
     @property
     def on(self) -> bool:
-        """Enabled, and with delivery by interrupt."""
-        return self.state.enabled & (ENABLED | AS_INT) == ENABLED | AS_INT
+        """Enabled, and with delivery by interrupt, where there is one."""
+        needed = ENABLED if self.by_fault else ENABLED | AS_INT
+        return self.state.enabled & needed == needed
 
     @property
     def address(self) -> int:
@@ -77,13 +84,15 @@ class Apf:
             self.deliver()
 
     def missing(self, address: int, cpl: int = 3, paging: bool = True, nested: bool = False) -> int | None:
-        """The guest touches a page that is not there: the token, or None where the guest cannot be told and halts."""
+        """The guest touches a page that is not there: the token, or None where the guest cannot be told and halts; with
+        IF 0 it could not even wake (kvm_can_do_async_pf).
+        """
         state = self.state
         if state.id << 12 & BROADCAST == 0:
             state.id = 1
         token = (state.id << 12 | self.index) & BROADCAST
         state.id += 1
-        told = self.on and bool(cpl or state.enabled & SEND_ALWAYS)
+        told = self.on and self.open(self.index) and bool(cpl or state.enabled & SEND_ALWAYS)
         told = told and (bool(state.enabled & AS_VMEXIT) if nested else paging)
         state.waiting += ((token, address, told),)
         if not told:
@@ -92,6 +101,13 @@ class Apf:
         self.put(self.address, NOT_PRESENT.to_bytes(4, "little"))
         state.fault = (0, token)
         return token
+
+    def ordinary(self, address: int) -> int:
+        """A #PF of the guest's own, which no host knows of: the flags that its handler finds in memory. What is not 0
+        makes it take CR2 for a token.
+        """
+        self.state.fault = (ORDINARY, address)
+        return number(self.memory, self.address) if self.on else 0
 
     def present(self, address: int | None = None) -> int | None:
         """A page has come, the one that was missed first or the one at an address: its token. None where the guest was
@@ -110,14 +126,24 @@ class Apf:
     def deliver(self) -> None:
         """kvm_check_async_pf_completion: as long as the token's field is free, one after the other."""
         state = self.state
-        while state.done and (not self.on or (self.lapic_on(self.index) and not number(self.memory, self.address + 4))):
+        while state.done and (not self.on or self._free()):
             token, *rest = state.done
             state.done = tuple(rest)
             if token is not None and self.on:
-                self.put(self.address + 4, token.to_bytes(4, "little"))
                 state.ready += 1
-                self.interrupt(self.index, state.vector)
+                if self.by_fault:
+                    self.put(self.address, READY.to_bytes(4, "little"))
+                    state.fault = (0, token)
+                else:
+                    self.put(self.address + 4, token.to_bytes(4, "little"))
+                    self.interrupt(self.index, state.vector)
             self._sleep(False)
+
+    def _free(self) -> bool:
+        """Whether the guest can be told that a page came: it has seen to what it was told before, and takes more."""
+        if self.by_fault:
+            return self.open(self.index) and not number(self.memory, self.address)
+        return self.lapic_on(self.index) and not number(self.memory, self.address + 4)
 
     def woken(self) -> None:
         """An interrupt reaches the vCPU while it waits for a page: it runs."""

@@ -33,12 +33,13 @@ LOADS = frozenset({"preempt", "user", "io", "halt", "stop"})
 class PvPages(Device):
     """The part of the paravirtual device that writes and reads memory."""
 
-    def __init__(self, vcpus: int, wires: Wires, features: int) -> None:
+    def __init__(self, vcpus: int, wires: Wires, features: int, by_fault: bool = False) -> None:
         self.wires = wires
         self.features = features
         self.state = PvState(tuple(VcpuPv() for _ in range(vcpus)))
         self.apf = tuple(
-            Apf(v, wires.memory, wires.put, wires.interrupt, wires.lapic_on, wires.halt) for v in range(vcpus)
+            Apf(v, wires.memory, wires.put, wires.interrupt, wires.lapic_on, wires.halt, wires.open, by_fault)
+            for v in range(vcpus)
         )
         self.readers = tuple(self._reader(v) for v in range(vcpus))
 
@@ -140,6 +141,8 @@ class PvPages(Device):
         cause, one.away = one.away, ""
         if moved or cause in LOADS:
             self._record_steal(v)
+        if self.apf[v].by_fault:
+            self.apf[v].deliver()
 
     def _settle(self, v: int, now: int) -> None:
         """Count what its thread has waited for a processor: not HLT, not an exit, not a VM that is stopped."""

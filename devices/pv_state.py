@@ -34,6 +34,7 @@ class Wires:
     halt: Callable[[int, bool], None] = lambda v, on: None
     khz: Callable[[int], int] = lambda v: 0
     bus_khz: int = 1_000_000
+    open: Callable[[int], bool] = lambda v: True
 
 
 @dataclass(slots=True)

@@ -21,8 +21,6 @@ from timerlab.devices.pv_regs import (
 )
 from timerlab.text import duration_exact, hexa
 
-_APF_ON = 1 | 8
-
 
 def knows(msr: int) -> bool:
     """Whether it is one of them."""
@@ -35,6 +33,8 @@ def wrote_msr(msr: int, value: int, before: Mapping[str, Any], after: Mapping[st
     if msr in (WALL_CLOCK, WALL_CLOCK_OLD):
         if not value:
             return "no wall clock"
+        if after["pv.steps"]:
+            return f"wall clock at {value:X}h is being written: pvwrite next"
         return f"wall clock at {value:X}h: {after['pv.wall_sec']}.{after['pv.wall_nsec']:09d} s when kvmclock was 0"
     if msr in (SYSTEM_TIME, SYSTEM_TIME_OLD):
         return _time(value, after, put) + _master(before, after)
@@ -43,7 +43,7 @@ def wrote_msr(msr: int, value: int, before: Mapping[str, Any], after: Mapping[st
             return "steal time is written no more, memory keeps it"
         return f"steal time at {value & ~0x3F:X}h: {duration_exact(after[put + 'steal'])} so far"
     if msr == ASYNC_PF_EN:
-        if value & _APF_ON == _APF_ON:
+        if after[put + "apf_flags"] is not None:
             return f"asynchronous page faults on, their page at {value & ~0x3F:X}h; a broadcast wakes all who wait"
         return "asynchronous page faults off" + (": bit 3, delivery by interrupt, is needed" if value & 1 else "")
     if msr == ASYNC_PF_ACK:
@@ -66,6 +66,8 @@ def _time(value: int, after: Mapping[str, Any], put: str) -> str:
     address = value & ~1
     if not inside_page(address, TIME_SIZE):
         return f"the time page at {address:X}h would cross a page of memory: it is never written"
+    if after[put + "khz"] is None:
+        return f"time page at {address:X}h is being written, version {after[put + 'version']}: pvwrite next"
     stable = ", TSC_STABLE" if (after[put + "flags"] or 0) & 1 else ""
     return f"time page at {address:X}h: version {after[put + 'version']}, {after[put + 'khz']} kHz{stable}"
 
@@ -86,7 +88,7 @@ def read_msr(msr: int, value: int, before: Mapping[str, Any], v: int = 0) -> str
     if msr == STEAL_TIME:
         return f"steal time at {value & ~0x3F:X}h" if value & 1 else "steal time is not written"
     if msr == ASYNC_PF_EN:
-        return "asynchronous page faults " + ("on" if value & _APF_ON == _APF_ON else "off")
+        return "asynchronous page faults " + ("on" if before[f"pv{v}.apf_flags"] is not None else "off")
     if msr == ASYNC_PF_INT:
         return f"vector {hexa(value, 2)}"
     if msr == POLL_CONTROL:

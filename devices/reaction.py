@@ -33,6 +33,7 @@ class Reaction(ABC):
     runs: list[Source]
     by_name: dict[str, Source]
     others: Source
+    told: Callable[[str, int, int, int, int], None] | None
     look: int
     ends: dict[int, int]
     _int: bool
@@ -97,6 +98,8 @@ class Reaction(ABC):
         else:
             source = self.by_name.get(served.source, self.others)
             source.delivered[index] += 1
+            if self.told is not None:
+                self.told(source.name, self.now, 0, 1, self.now)
             source.vcpu, source.way, source.vector = index, served.way, served.vector
             tick = source.tick
             if tick is not None:

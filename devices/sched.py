@@ -27,8 +27,8 @@ class Sched(Leaps):
     """The run states of all vCPUs. `lines` are three for each: up while it takes interrupts, while it is stolen, while
     it is halted. `whole_round` tells after how many stretches of so many ns every processor's TSC has made whole ticks;
     `arrive` is called when the VM is on another host, `on_move` when a vCPU is on another processor, `on_stop`
-    when one that is out is stopped with the VM, `on_leap`
-    when many windows were passed over.
+    when one that is out is stopped with the VM, `on_leap` when many windows were passed over, `before` when something
+    is about to happen by itself.
     """
 
     name = "sched"
@@ -43,6 +43,7 @@ class Sched(Leaps):
         self.on_stop: Callable[[int, int], None] = lambda v, now: None
         self.whole_round: Callable[[int], int] = lambda period: 1
         self.on_leap: Callable[[int], None] = lambda now: None
+        self.before: Callable[[int], None] = lambda now: None
         self.state = SchedState(tuple(Run(v % pcpus, v % pcpus) for v in range(vcpus)), others=(0,) * pcpus)
 
     # -- asked by others

@@ -18,6 +18,7 @@ class Turns(Device):
     pcpus: int
     lines: tuple[tuple[Line, Line, Line], ...]
     followers: list[Follower]
+    before: Callable[[int], None]
     arrive: Callable[[int, int, int, tuple[int, ...]], None]
     on_move: Callable[[int, int], None]
     on_stop: Callable[[int, int], None]
@@ -137,6 +138,7 @@ class Turns(Device):
 
     def _step(self, turn: int) -> None:
         """All that happens by itself at a moment."""
+        self.before(turn)
         if self.state.arrival is not None and self.state.arrival[0] == turn:
             self._arrive(turn)
             return

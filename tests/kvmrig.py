@@ -64,6 +64,7 @@ class Rig:
         self.interrupts: list[tuple[int, int]] = []
         self.halts: list[tuple[int, bool]] = []
         self.lapic = True
+        self.open = True
         self.suspended = 0
         self.ram = Ram()
         chosen = DEFAULTS | given
@@ -86,6 +87,7 @@ class Rig:
             lapic_on=lambda v: self.lapic,
             halt=lambda v, on: self.halts.append((v, on)),
             khz=lambda v: self.kvm.state.vcpus[v].khz,
+            open=lambda v: self.open,
         )
         self.pv = Pv(vcpus, chosen, wires, features)
         self.kvm.refresh = self.pv.write_time

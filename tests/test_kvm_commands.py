@@ -169,6 +169,32 @@ def test_a_page_is_missing_and_comes() -> None:
         bench.do("apf ready v1")
 
 
+def test_a_fault_of_the_guests_own_is_taken_for_a_pages_while_the_flags_are_left() -> None:
+    bench = Bench()
+    bench.rig.wrmsr(0x4B56_4D02, 0x4009)
+    bench.rig.put(0x4004, 0)
+    bench.rig.wrmsr(0x4B56_4D07, 1)
+    assert bench.do("apf fault 9000h") == (0, "#PF, CR2 = 0000 9000h, flags 0 in memory: an ordinary one")
+    bench.do("apf missing 7000h")
+    value, said = bench.do("apf fault 9000h")
+    assert value == 1
+    assert said.endswith("the guest takes CR2 for the token of a page that is missing")
+    assert bench.peeks()["pv0.cr2"] == 0x9000
+
+
+def test_a_page_that_comes_may_be_told_by_another_fault() -> None:
+    bench = Bench(kvm_apf="page_fault")
+    bench.rig.wrmsr(0x4B56_4D02, 0x4001)
+    bench.rig.put(0x4000, 0)
+    bench.do("apf missing 7000h")
+    assert "flags in memory are not 0" in bench.do("apf ready")[1]
+    bench.rig.put(0x4000, 0)
+    bench.do("apf missing 8000h")
+    bench.rig.put(0x4000, 0)
+    assert bench.do("apf ready") == (0x2000, "token 0000 2000h waits: flags in memory are not 0; "
+                                             "it is looked at again when v0 enters its guest")  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -184,6 +210,7 @@ def test_a_page_is_missing_and_comes() -> None:
         ("pvwrite now", "steps"),
         ("apf missing", "apf wants ADDRESS"),
         ("apf missing 7000h cpl3", "none of cpl0"),
+        ("apf fault 7000h cpl0", "one word too many"),
         ("apf ready 1000h 2000h", "one word too many"),
     ],
 )

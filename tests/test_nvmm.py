@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policyrig import FakeCpu, tscs
 
+from timerlab import Session
 from timerlab.devices.nvmm import ENOSYS, Nvmm
 from timerlab.errors import GuestFault
 from timerlab.scaling import WORD
@@ -282,3 +283,15 @@ def test_many_rounds_of_a_load_at_once_are_the_rounds_one_by_one(turns, times, r
     assert one.states == other.states
     assert one.vcpus[0].offset == other.vcpus[0].offset
     assert one.rdtsc(0, now + 999) == other.rdtsc(0, now + 999)
+
+
+def test_a_page_that_xens_hypercall_registers_is_that_of_the_msr():
+    made = []
+    for pvclock, line in (("xen", "vmcall 24 13 0 1000h"), ("kvm", "wrmsr 4b564d01h 1001h")):
+        s = Session(profile="nvmm", quirks={"nvmm_pvclock": pvclock})
+        s.skip("1s")
+        s.do(line)
+        made.append([s.do(f"readq {address:x}h").value for address in range(0x1000, 0x1020, 8)])
+        s.skip("1s")
+        assert s.do("pvread").value == 1_999_999_999
+    assert made[0] == made[1] and made[0][0] == 2

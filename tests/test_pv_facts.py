@@ -704,3 +704,32 @@ def test_a_refresh_that_steps_back_is_held_by_the_filter() -> None:  # T34
     rig.ram.put(0x1000, new.pack())
     reading = rig.pv.read_time(0, rig.now)
     assert (reading.ns, reading.held, reading.warp) == (12_395_601_084, 154, 0)
+
+
+def test_with_interrupts_off_a_vcpu_waits_for_its_page() -> None:
+    rig = with_apf(0x400B)
+    rig.open = False
+    assert rig.pv.apf[0].missing(0x7000) is None
+    assert rig.halts[-1] == (0, True)
+    rig.open = True
+    assert rig.pv.apf[0].present(0x7000) is None
+    assert rig.halts[-1] == (0, False)
+    assert rig.seen("pv0.apf_flags") == 0
+
+
+def test_before_5_8_a_page_fault_tells_that_a_page_is_there() -> None:
+    rig = Rig(kvm_apf="page_fault")
+    rig.wrmsr(APF, 0x4001)
+    assert (rig.seen("pv0.apf_flags"), rig.seen("pv0.cr2")) == (2, 0xFFFF_FFFF)
+    rig.put(0x4000, 0)
+    assert rig.pv.apf[0].missing(0x7000) == 0x1000
+    assert (rig.seen("pv0.apf_flags"), rig.seen("pv0.pf_code")) == (1, 0)
+    rig.put(0x4000, 0)
+    rig.open = False
+    assert rig.pv.apf[0].present() == 0x1000
+    rig.out("user", MS)
+    assert rig.seen("pv0.apf_flags") == 0
+    rig.open = True
+    rig.out("user", MS)
+    assert (rig.seen("pv0.apf_flags"), rig.seen("pv0.cr2")) == (2, 0x1000)
+    assert not rig.interrupts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timerlab import GuestFault
+from timerlab import CommandError, GuestFault, Session
 from timerlab.clock import Clock
 from timerlab.devices.cpuid import cpuid, tsc_hz_of, tsc_of_art
 from timerlab.devices.host import Host
@@ -431,3 +431,16 @@ def test_a_hypervisor_s_leaves_are_its_own_and_bit_31_of_leaf_1_tells_that_there
     assert leaf(0x4000_0000, kvm) == (0x4000_0001, 1, 2, 3)
     assert leaf(0x4000_0055, kvm) == leaf(0x4000_0000) == (0, 0, 0, 0)
     assert (leaf(1, kvm)[2] >> 31, leaf(1)[2] >> 31, leaf(1, lambda number: None)[2] >> 31) == (1, 0, 0)
+
+
+def test_the_value_of_cpuid_is_the_register_that_is_asked_for():
+    s = Session(vcpus=2)
+    assert s.do("cpuid 80000007h edx").value == 0x100
+    assert s.do("cpuid 80000007h").value == 0
+    assert s.do("cpuid bh 1 ebx v1").value == s.machine.cpuid(0xB, 1, 1)[1]
+    assert s.do("cpuid 0 v1").value == s.machine.cpuid(0, 0, 1)[0]
+    assert s.log[-1].text == "cpuid 0h 0h v1"
+    assert s.parse("cpuid 1h 0h ecx v1").text() == "cpuid 1h 0h ecx v1"
+    for line in ("cpuid 1 2 3", "cpuid 1 esi", "cpuid 1 0 v7"):
+        with pytest.raises(CommandError):
+            s.do(line)

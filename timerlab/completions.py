@@ -28,7 +28,11 @@ _FIXED: dict[str, tuple[tuple[str, str], ...]] = {
         ("clocksource", "another clock"),
         ("read", "what a clock says"),
     ),
-    "apf": (("missing", "the guest touches a page that is not there"), ("ready", "the page is there")),
+    "apf": (
+        ("missing", "the guest touches a page that is not there"),
+        ("ready", "the page is there"),
+        ("fault", "a #PF of the guest's own"),
+    ),
     "nvmm": (("commit", "userland writes the vCPU's state back"), ("lost", "cycles that the TSC does not have")),
 }
 

@@ -68,6 +68,7 @@ class Machine(ByHand):
             for chip in dict.fromkeys(name.partition(".")[0] for name in device.peeks):
                 self._peekers[chip] = (*self._peekers.get(chip, ()), device)
         self._hosting = self.board.hosting
+        self._stops = self.quirks["lapic_arat"] == "no" and self.quirks["policy"] == "bare"
         self._hosting.start()
         self.board.cpuid = self.cpuid
         self.board.wrmsr = lambda v, msr, value, now: self.wrmsr(msr, value, v)
@@ -124,11 +125,15 @@ class Machine(ByHand):
         self.board.os.sample(self.now)
         act()
         self._follow_tsc(self.now)
+        self.board.follow_compensation()
         self._accessed()
         self.board.os.sample(self.now)
 
     def _follow_tsc(self, now: int) -> None:
-        """A deadline that a TSC has just jumped over is over."""
+        """A deadline that a TSC has just jumped over is over; a timer that C3 stops follows its processor."""
+        if self._stops:
+            for v, lapic in enumerate(self.board.lapics):
+                lapic.asleep(self.board.host.word(self.board.sched.pcpu(v)) == "c3", now)
         if self._hosting.moved:
             self._hosting.moved = False
             for lapic in self.board.lapics:
@@ -316,6 +321,7 @@ class Machine(ByHand):
         for joint, hand in zip(self.board.joints.values(), hands, strict=True):
             joint.hand = hand
         self.board.reconnect()
+        self.board.follow_compensation()
 
     def digest(self) -> str:
         """A short fingerprint of the state."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import click
 
 from timerlab.commands.io import Access
 from timerlab.commands.memory import on_vcpu
-from timerlab.commands.verb import CmosType, LineType, MsrType, ValueType, VcpuType, verb
+from timerlab.commands.verb import CmosType, LineType, MsrType, ValueType, VcpuType, fail, verb
 from timerlab.devices.words import Seen, happened, msr_read_words, msr_words, vector_words
 from timerlab.machine import Machine, check_msr
 from timerlab.text import count, hexa
+
+REGISTERS = ("eax", "ebx", "ecx", "edx")
+"""What CPUID writes, in the order in which it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +81,26 @@ class Rdtsc(Access):
 
 @dataclass(frozen=True, slots=True)
 class Cpuid(Access):
-    """CPUID on a vCPU; its value is EAX."""
+    """CPUID on a vCPU; its value is that of one of the four registers."""
 
     leaf: int
     subleaf: int = 0
     vcpu: int = 0
+    register: str = REGISTERS[0]
 
     def text(self) -> str:
-        return f"cpuid {self.leaf:x}h {self.subleaf:x}h{on_vcpu(self.vcpu)}"
+        register = "" if self.register == REGISTERS[0] else f" {self.register}"
+        return f"cpuid {self.leaf:x}h {self.subleaf:x}h{register}{on_vcpu(self.vcpu)}"
 
     def check(self, machine: Machine) -> None:
         machine.cpuid(self.leaf, self.subleaf, self.vcpu)
 
     def apply(self, machine: Machine) -> int:
-        return machine.cpuid(self.leaf, self.subleaf, self.vcpu)[0]
+        return machine.cpuid(self.leaf, self.subleaf, self.vcpu)[REGISTERS.index(self.register)]
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         registers = machine.cpuid(self.leaf, self.subleaf, self.vcpu)
-        return "  ".join(
-            f"{name} {hexa(one, 8)}" for name, one in zip(("EAX", "EBX", "ECX", "EDX"), registers, strict=True)
-        )
+        return "  ".join(f"{name.upper()} {hexa(one, 8)}" for name, one in zip(REGISTERS, registers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,13 +258,24 @@ def rdtscp(vcpu: int) -> Rdtsc:
     return Rdtsc(vcpu, aux=True)
 
 
-@verb("cpuid LEAF [SUBLEAF] [vN]", examples=("cpuid 15h",), completes=("leaf", "", "vcpu"))
+@verb(
+    "cpuid LEAF [SUBLEAF] [eax | ebx | ecx | edx] [vN]",
+    examples=("cpuid 15h", "cpuid 80000007h edx"),
+    completes=("leaf", "", "", "vcpu"),
+)
 @click.argument("leaf", type=ValueType(32))
-@click.argument("subleaf", type=ValueType(32), required=False, default=0)
-@click.argument("vcpu", type=VcpuType(), required=False, default=0)
-def cpuid(leaf: int, subleaf: int, vcpu: int) -> Cpuid:
-    """What CPUID tells about counters and timers. Its value is EAX."""
-    return Cpuid(leaf, subleaf, vcpu)
+@click.argument("words", nargs=-1)
+@click.pass_context
+def cpuid(ctx: click.Context, leaf: int, words: tuple[str, ...]) -> Cpuid:
+    """What CPUID tells about counters and timers. Its value is EAX, or that of another register."""
+    rest, vcpu, register = list(words), 0, REGISTERS[0]
+    if rest and re.fullmatch(r"[vV]\d+", rest[-1]):
+        vcpu = VcpuType().convert(rest.pop(), None, ctx)
+    if rest and rest[-1].lower() in REGISTERS:
+        register = str(rest.pop().lower())
+    if len(rest) > 1:
+        fail(f"{rest[1]} is neither a register nor a vCPU: eax, ebx, ecx, edx, v0", rest[1])
+    return Cpuid(leaf, ValueType(32).convert(rest[0], None, ctx) if rest else 0, vcpu, register)
 
 
 @verb("irq LINE LEVEL", examples=("irq 5 1", "irq 5 0"), completes=("irq", "level"))

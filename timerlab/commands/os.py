@@ -37,6 +37,13 @@ _CHOICES = {
 }
 _TIMES = ("window", "late")
 _KEYS = ("hz", "source", *_CHOICES, *_TIMES)
+_PICS = (
+    *((0x20, 0x11), (0x21, 0x20), (0x21, 0x04), (0x21, 0x01)),
+    *((0xA0, 0x11), (0xA1, 0x28), (0xA1, 0x02), (0xA1, 0x01)),
+)
+"""What a PC's kernels write to the 8259s: vectors 20h and 28h."""
+_HPET_ON = (0xFED0_0010, 1)
+"""ENABLE_CNF."""
 _DEFAULT = Options()
 _WINDOW, _NO_TIME, _POLL = Span(_DEFAULT.window), Span(0), Span(64_000_000_000)
 _WATCH = {"soft": "watchdog soft", "hard": "watchdog hard"}
@@ -53,9 +60,11 @@ class OsBoot(Tried):
     """The system boots."""
 
     options: Options
+    setup: bool = False
+    """Whether it programs the 8259s, PIT channel 0 and the HPET's counter first, as kernels do."""
 
     def text(self) -> str:
-        said = ["os boot"]
+        said = ["os boot setup"] if self.setup else ["os boot"]
         for field in fields(Options):
             value = getattr(self.options, field.name)
             if value == getattr(_DEFAULT, field.name):
@@ -65,6 +74,13 @@ class OsBoot(Tried):
         return " ".join(said)
 
     def apply(self, machine: Machine) -> None:
+        if self.setup:
+            count = round(machine.config.hz / self.options.hz)
+            if count >= 1 << 16:
+                raise ValueError(f"hz {self.options.hz} is too slow for the PIT: 19 or more")
+            for port, byte in (*_PICS, (0x43, 0x34), (0x40, count & 0xFF), (0x40, count >> 8)):
+                machine.write(port, byte)
+            machine.store(*_HPET_ON)
         machine.host_act(lambda: machine.board.os.boot(machine.now, self.options))
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
@@ -267,7 +283,13 @@ def _need(tokens: list[Token], least: int, most: int, usage: str) -> None:
 
 @verb(
     "os SUBCOMMAND ...",
-    examples=("os boot", "os boot hz 250 clocksource tsc calibration hpet", "os ntp on", "os read system"),
+    examples=(
+        "os boot",
+        "os boot setup",
+        "os boot hz 250 clocksource tsc calibration hpet",
+        "os ntp on",
+        "os read system",
+    ),
     completes=("os",),
 )
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
@@ -275,9 +297,10 @@ def _need(tokens: list[Token], least: int, most: int, usage: str) -> None:
 def os_(ctx: click.Context, what: tuple[Token, ...]) -> Command:
     """A guest operating system that keeps time: boot calibrate ntp compensate watchdog clocksource hang disturb read.
 
-    `os boot` takes the kernel's options: hz N, source LINE, clocksource, no-kvmclock, nolapic, nolapic_timer, watchdog
-    off|classic|modern, tsc_reliable, nosoftlockup, nohardlockup, calibration pit|hpet|pm|cpuid|kvm, window TIME, late
-    TIME, compensate off|right|buggy.
+    `os boot setup` programs the 8259s, PIT channel 0 and the HPET's counter first. `os boot` takes the kernel's
+    options: hz N, source LINE, clocksource, no-kvmclock, nolapic, nolapic_timer, watchdog off|classic|modern,
+    tsc_reliable, nosoftlockup, nohardlockup, calibration pit|hpet|pm|cpuid|kvm, window TIME, late TIME, compensate
+    off|right|buggy.
 
     `os calibrate KIND [WINDOW] [LATE]`, `os ntp on [POLL] | off`, `os compensate off|right|buggy`, `os watchdog
     off|classic|modern`, `os watchdog soft|hard on|off`, `os clocksource NAME`, `os hang vN none|preempt|irq`, `os
@@ -289,7 +312,8 @@ def os_(ctx: click.Context, what: tuple[Token, ...]) -> Command:
     tokens = list(what)
     match _one_of(tokens[0], tuple(_WANTS.split(", ")), "os command"):
         case "boot":
-            return OsBoot(_options(tokens[1:], words))
+            rest = [token for token in tokens[1:] if token.lower() != "setup"]
+            return OsBoot(_options(rest, words), len(rest) < len(tokens) - 1)
         case "calibrate":
             _need(tokens, 1, 3, "os calibrate pit|hpet|pm [WINDOW] [LATE]")
             kind = _one_of(tokens[1], ("pit", "hpet", "pm"), "calibration")

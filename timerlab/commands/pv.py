@@ -12,6 +12,7 @@ from timerlab.commands.io import Tried
 from timerlab.commands.memory import on_vcpu
 from timerlab.commands.verb import AddressType, VcpuType, fail, verb
 from timerlab.devices.pv import Pv
+from timerlab.devices.pv_apf import READY
 from timerlab.devices.pv_pages import TimeInfo, printed_2011, printed_without_fraction
 from timerlab.devices.words import Seen
 from timerlab.machine import Machine
@@ -132,7 +133,8 @@ class Missing(Tried):
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         if value is None:
-            return f"v{self.vcpu} cannot be told and halts until an interrupt or the page comes: apf ready"
+            wakes = "an interrupt or the page" if pv_of(machine).apf[self.vcpu].open(self.vcpu) else "the page"
+            return f"v{self.vcpu} cannot be told and halts until {wakes} comes: apf ready"
         return f"#PF, error code 0, CR2 = token {hexa(value, 8)}, flags 1 in memory"
 
 
@@ -157,11 +159,38 @@ class Ready(Tried):
         apf = mine.state
         if value is None:
             return f"v{self.vcpu} was not told of the page, and goes on"
+        if mine.by_fault and value in apf.done:
+            why = "flags in memory are not 0" if mine.open(self.vcpu) else f"IF of v{self.vcpu} is 0"
+            return f"token {hexa(value, 8)} waits: {why}; it is looked at again when v{self.vcpu} enters its guest"
+        if mine.by_fault:
+            return f"#PF, error code 0, CR2 = token {hexa(value, 8)}, flags 2 in memory"
         if value in apf.done and not mine.lapic_on(self.vcpu):
             return f"token {hexa(value, 8)} waits: the local APIC of v{self.vcpu} takes no interrupts"
         if value in apf.done:
             return f"token {hexa(value, 8)} waits until the guest has cleared the one in memory and acknowledged it"
         return f"token {hexa(value, 8)} in memory, vector {hexa(apf.vector, 2)} to v{self.vcpu}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Tried):
+    """An ordinary page fault of the guest; the value is the flags that its handler finds."""
+
+    address: int
+    vcpu: int = 0
+
+    def text(self) -> str:
+        return f"apf fault {self.address:x}h" + on_vcpu(self.vcpu)
+
+    def apply(self, machine: Machine) -> int:
+        machine.check_vcpu(self.vcpu)
+        return pv_of(machine).apf[self.vcpu].ordinary(self.address)
+
+    def words(self, machine: Machine, value: int | None, before: Seen) -> str:
+        said = f"#PF, CR2 = {hexa(self.address, 8)}"
+        if not value:
+            return f"{said}, flags 0 in memory: an ordinary one"
+        what = "a page that came" if value == READY else "a page that is missing"
+        return f"{said}, but flags {value} are still in memory: the guest takes CR2 for the token of {what}"
 
 
 def vcpu_among(ctx: click.Context, words: Sequence[str]) -> tuple[list[str], int]:
@@ -215,16 +244,18 @@ def pvwrite(what: str) -> PvWrite:
 
 
 @verb(
-    "apf missing ADDRESS [cpl0] [nopaging] [l2] [vN] | ready [ADDRESS] [vN]",
+    "apf missing ADDRESS [cpl0] [nopaging] [l2] [vN] | ready [ADDRESS] [vN] | fault ADDRESS [vN]",
     examples=("apf missing 8000h", "apf ready"),
     completes=("apf", "address", "vcpu"),
 )
-@click.argument("what", type=click.Choice(("missing", "ready"), case_sensitive=False))
+@click.argument("what", type=click.Choice(("missing", "ready", "fault"), case_sensitive=False))
 @click.argument("words", nargs=-1)
 @click.pass_context
-def apf(ctx: click.Context, what: str, words: tuple[str, ...]) -> Missing | Ready:
+def apf(ctx: click.Context, what: str, words: tuple[str, ...]) -> Missing | Ready | Fault:
     """Asynchronous page faults: the guest touches a page that the host has swapped out (`missing`; in user mode, with
     paging on, in L1, unless told otherwise), or a page has come (`ready`; the one that was missed first, unless told).
+    `fault` is a page fault of the guest's own; its value is the flags that the handler finds in memory, 0 if all is
+    well.
     """
     rest, vcpu = vcpu_among(ctx, words)
     if what.lower() == "ready":
@@ -233,6 +264,10 @@ def apf(ctx: click.Context, what: str, words: tuple[str, ...]) -> Missing | Read
         return Ready(AddressType().convert(rest[0], None, ctx) if rest else None, vcpu)
     if not rest:
         raise missing_word(ctx, "address")
+    if what.lower() == "fault":
+        if len(rest) > 1:
+            fail(f"{rest[1]} is one word too many: apf fault ADDRESS [vN]", rest[1])
+        return Fault(AddressType().convert(rest[0], None, ctx), vcpu)
     for word in rest[1:]:
         if word.lower() not in ("cpl0", "nopaging", "l2"):
             fail(f"{word} is none of cpl0, nopaging, l2", word)
@@ -240,4 +275,4 @@ def apf(ctx: click.Context, what: str, words: tuple[str, ...]) -> Missing | Read
     return Missing(AddressType().convert(rest[0], None, ctx), vcpu, where)
 
 
-__all__ = ["Missing", "PvRead", "PvWall", "PvWrite", "Ready", "missing_word", "pv_of", "vcpu_among"]
+__all__ = ["Fault", "Missing", "PvRead", "PvWall", "PvWrite", "Ready", "missing_word", "pv_of", "vcpu_among"]

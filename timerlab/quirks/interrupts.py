@@ -139,6 +139,20 @@ QUIRKS += (
         no="bit 18 of the LVT timer entry is reserved, IA32_TSC_DEADLINE is #GP(0) (L8)",
     ),
     quirk(
+        "lapic_arat",
+        "the timer while its processor sleeps in C3, with policy=bare",
+        "Intel SDM 3A, APIC Timer: CPUID.6:EAX[2], ARAT; Linux, X86_FEATURE_ARAT",
+        yes="runs on",
+        no="stands still, and goes on with what was left: it is late by the sleep",
+    ),
+    quirk(
+        "lapic_write",
+        "a write to a register in memory that follows another one without a read between them",
+        "Intel Pentium Processor Specification Update, erratum 11AP; Linux 2.6, CONFIG_X86_GOOD_APIC",
+        kept="is a write like others",
+        lost="is lost: programs read a register before each write",
+    ),
+    quirk(
         "lapic_deadline_tsc",
         "an armed deadline when the TSC is written",
         f"{_SDM_TIMER}: TSC-Deadline Mode; Linux arch/x86/kvm/lapic.c",

@@ -63,6 +63,13 @@ QUIRKS: tuple[Quirk, ...] = (
         no="is not there: a faster guest is raised by catch-up, a slower one is refused",
     ),
     quirk(
+        "kvm_apf",
+        "how a guest is told that a page is there which it was told is missing",
+        f"{_MSR}; {_X86}, kvm_arch_async_page_present; Linux 5.8 put an interrupt in the place of the #PF",
+        interrupt="by an interrupt, which bit 3 of ASYNC_PF_EN asks for, and a token in memory",
+        page_fault="by another #PF, flags 2 in memory and CR2 the token, as before 5.8; bit 3 is not asked for",
+    ),
+    quirk(
         "host_clocksource",
         "what the host keeps time by",
         f"{_X86}, pvclock_update_vm_gtod_copy, kvm_arch_vcpu_load",
