@@ -123,7 +123,7 @@ class Names:
 
 
 @lru_cache(8)
-def names_of(timers: int, vcpus: int, paravirtual: bool) -> Names:
+def names_of(timers: int, vcpus: int, pcpus: int, paravirtual: bool) -> Names:
     """The tables of names; they are made once."""
     families = (Pit, Port61, Rtc, PmTimer, Lapic, Pic, IoApic, Vcpu)
     made_up = PV_REGS if paravirtual else ()
@@ -137,7 +137,7 @@ def names_of(timers: int, vcpus: int, paravirtual: bool) -> Names:
     abouts |= hpet_regs.peeks_of(timers)
     for vcpu in range(vcpus):
         abouts |= {**lapic_regs.peeks_of(vcpu), **vcpu_regs.peeks_of(vcpu)}
-    abouts |= sched_peeks_of(vcpus) | host_peeks_of(vcpus) | os_peeks_of(vcpus)
+    abouts |= sched_peeks_of(vcpus) | host_peeks_of(pcpus) | os_peeks_of(vcpus)
     lines = line_abouts(timers, vcpus)
     for name, told in lines.items():
         abouts[name + ".level"] = Peek(f"level of {name}, {told.about}", told.source)
@@ -220,6 +220,7 @@ class Board:
         )
         fabric.handlers_stop = quirks["handler_out"] == "stops"
         self.ticks = fabric.ticks
+        pit.loaded, rtc.on_c, rtc.on_rate = fabric.ticks.reloaded, fabric.ticks.rtc_read_c, fabric.ticks.rtc_rate
         self.flow = flow = Flow(fabric)
         for vcpu, lapic in zip(vcpus, fabric.lapics, strict=True):
             vcpu.followers.append(lapic.tsc_moved)
@@ -296,16 +297,17 @@ class Board:
 
         # the buses
         self.bus = IoBus()
-        self.bus.attach(pit, PIT_PORTS)
+        if quirks["legacy"] == "present":
+            self.bus.attach(pit, PIT_PORTS)
+            self.bus.attach(rtc, RTC_PORTS)
         self.bus.attach(port61, (PORT61,))
-        self.bus.attach(rtc, RTC_PORTS)
         self.bus.attach(pic, PIC_PORTS)
         self.bus.attach(pm, PM_PORTS)
         self.memory = MemoryBus(self.ram)
         self.memory.attach(hpet, HPET_BASE, max(HPET_SIZE, 0x100 + 0x20 * config.timers))
         self.memory.attach(self.ioapic, IOAPIC_BASE, IOAPIC_SIZE)
 
-        names = names_of(config.timers, config.vcpus, self.pv is not None)
+        names = names_of(config.timers, config.vcpus, config.processors, self.pv is not None)
         self.regs, self.register_peeks, self.line_abouts = names.regs, names.register_peeks, names.line_abouts
         self.abouts = {**names.abouts, **fabric.peeks, **hosting.policy.peeks}
         for device in hosting.devices:

@@ -359,7 +359,7 @@ class Fabric(Reaction, Counting):
             tuple(self.ioapic.state.table),
             [self._high[pin] for pin in self.shared],
             *[(lapic.state.irr, lapic.state.isr, lapic.state.tmr) for lapic in self.lapics],
-            *[vcpu.state.served for vcpu in self.vcpus],
+            *[(vcpu.state.served, vcpu.state.queued) for vcpu in self.vcpus],
             self.out,
             *[source.tick.signature() for source in self.ticked if source.tick is not None],
         )

@@ -61,12 +61,14 @@ class Hosting:
 
     def __init__(self, config: Config, quirks: Mapping[str, str], ram: Ram) -> None:
         count = config.vcpus
+        self.legacy = quirks["legacy"] == "present"
+        """Whether there are PIT and RTC."""
         self._khz, self._earlier = config.khz, quirks["host_boot"] == "earlier"
         self.lines = tuple(
             (Line(f"vcpu{v}.run", 1), Line(f"vcpu{v}.stolen"), Line(f"vcpu{v}.halt")) for v in range(count)
         )
-        self.sched = sched = Sched(count, count, self.lines)
-        self.host = Host(config.khz, count, quirks, self._host_changed)
+        self.sched = sched = Sched(count, config.processors, self.lines)
+        self.host = Host(config.khz, config.processors, quirks, self._host_changed)
         self.vcpus = vcpus = tuple(
             Vcpu(v, partial(self._clock_of, v), partial(self._khz_of, v), quirks) for v in range(count)
         )
@@ -95,6 +97,7 @@ class Hosting:
             if isinstance(policy, Nvmm):
                 sched.followers.append(NvmmPages(policy, self.pv))
         sched.whole_round = lambda ns: ticks_whole(ns, [(c.num, c.den) for c in self._clocks()])
+        sched.appointments = policy.appointments
         sched.arrive = self._arrived
         sched.on_stop = self._stopped
         sched.on_move = lambda v, now: vcpus[v].moved(now)
@@ -180,6 +183,7 @@ class Hosting:
         if self._earlier:
             self.host.replace(self._khz, 0, [int(self._khz * 1000) * EARLIER_S] * self.sched.pcpus)
         self.policy.start(0)
+        self.sched.begin(0)
         for v, vcpu in enumerate(self.vcpus):
             self.policy.enter(v, 0, False)
             if isinstance(self.policy, Palacios):

@@ -276,6 +276,17 @@ class KvmClock(Policy):
                 else:
                     self.state.vcpus[u].pending |= CLOCK
 
+    def appointments(self, to: int) -> tuple[int, ...]:
+        """The refresh 100 ms after something, and the next and the last periodic one up to `to`. Without a master clock
+        each load of a vCPU may ask for the former again: then it is none.
+        """
+        vm = self.state.vm
+        if vm.use_master and vm.update_due is not None and vm.update_due <= to:
+            return (vm.update_due,)
+        if vm.sync_due is None or vm.sync_due > to:
+            return ()
+        return vm.sync_due, to - (to - vm.sync_due) % SYNC_PERIOD_NS
+
     def next_event(self, now: int) -> int | None:
         """When it next refreshes pages by itself."""
         vm = self.state.vm

@@ -115,7 +115,7 @@ class Boot(Guard):
         options.check()
         if kind not in ("pit", "hpet", "pm"):
             raise ValueError("a calibration is against pit, hpet or pm")
-        if kind != "pit" and not self.there(kind):
+        if not (self.sight.pit_hz if kind == "pit" else self.there(kind)):
             raise ValueError(f"there is no {kind} to calibrate against")
         s.options = options
         self._begin(now)

@@ -258,5 +258,5 @@ class Reader:
 
 
 def boot_hz(sight: Sight) -> Mapping[str, int]:
-    """The rates of HPET and PM timer as the kernel takes them, in Hz; 0 where one is not there."""
-    return {"hpet": int(sight.hpet_hz()), "pm": PM_TICK_RATE if sight.pm_hz else 0}
+    """The rates of PIT, HPET and PM timer as the kernel takes them, in Hz; 0 where one is not there."""
+    return {"pit": int(sight.pit_hz), "hpet": int(sight.hpet_hz()), "pm": PM_TICK_RATE if sight.pm_hz else 0}

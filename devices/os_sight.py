@@ -30,7 +30,7 @@ class Sight:
     rate: Callable[[str], Fraction | None]
     """(source): how often a tick source asks, in Hz, as it is programmed now; None where it does not."""
     pit_hz: Fraction
-    """The clock of the PIT."""
+    """The clock of the PIT, or 0 where there is none."""
     hpet: Callable[[int], int]
     """(now): the HPET's main counter, all its 64 bits."""
     hpet_hz: Callable[[], Fraction]

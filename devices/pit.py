@@ -48,6 +48,8 @@ class Pit(PortDevice):
         self._half_read_taken = quirks["pit_half_read"] == "taken"
         self._43h = 0xFF if quirks["pit_43h"] == "floats" else 0x00
         self._counting_at_power_on = quirks["pit_power_on"] == "mode3"
+        self.loaded: Callable[[int], None] = lambda now: None
+        """Who hears that a count of channel 0 is complete."""
         self._synced = -1
         """The moment to which the channels were brought last: at it there is nothing more to do."""
         self.channels = self._power_on(0)
@@ -168,6 +170,8 @@ class Pit(PortDevice):
             ch.wr_hi = True
             self.rule.first_byte(ch, value, now)
         self._drive(ch, now)
+        if ch.index == 0 and not ch.wr_hi:
+            self.loaded(now)
 
     def _control(self, value: int, now: int) -> None:
         """A control word, counter latch command or read-back command."""

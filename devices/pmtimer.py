@@ -12,7 +12,7 @@ from typing import Any
 
 from timerlab.clock import Clock
 from timerlab.device import State, WidePortDevice
-from timerlab.devices.pmtimer_regs import EN_PORT, PEEKS, PORTS, REGS, STS_PORT, TMR_PORT
+from timerlab.devices.pmtimer_regs import CENTURY, EN_PORT, HPET_ADDRESS, PEEKS, PORTS, REGS, STS_PORT, TMR_PORT
 from timerlab.line import Line, Train
 
 __all__ = ["PORTS", "PmTimer"]
@@ -40,6 +40,7 @@ class PmTimer(WidePortDevice):
     def __init__(self, clock: Clock, quirks: Mapping[str, str], sci: Line) -> None:
         self.clock = clock
         self.sci = sci
+        self._century = CENTURY if quirks["rtc_century"] == "counts" else 0
         bits = 32 if quirks["pm_bits"] == "bits32" else 24
         self.mask = (1 << bits) - 1
         self.half = 1 << bits - 1
@@ -116,6 +117,8 @@ class PmTimer(WidePortDevice):
         """The count, the two registers, and the next change of the highest bit."""
         sts = self._sts(now)
         return {
+            "acpi.century": self._century,
+            "acpi.hpet": HPET_ADDRESS,
             "acpi.tmr": self.count(now),
             "acpi.pm1_sts": sts,
             "acpi.pm1_en": self.state.en,

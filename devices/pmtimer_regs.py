@@ -16,6 +16,10 @@ _STS = "ACPI Specification, PM1 Status Registers"
 _EN = "ACPI Specification, PM1 Enable Registers"
 _TMR = "ACPI Specification, Power Management Timer"
 _SCI = "ACPI Specification, SCI Interrupt"
+_TABLE = "IA-PC HPET Specification 1.0a, The ACPI 2.0 HPET Description Table"
+
+HPET_ADDRESS = 0xFED0_0000
+"""What firmware writes into that table."""
 
 REGS: tuple[Reg, ...] = (
     Reg(
@@ -88,7 +92,14 @@ REGS: tuple[Reg, ...] = (
     ),
 )
 
+CENTURY = 0x32
+"""What firmware writes into the FADT where the RTC has a century byte."""
+
 PEEKS = {
+    "acpi.century": Peek(
+        "where the FADT says that the RTC's century byte is; 0: it has none", "ACPI 6.4, FADT, CENTURY"
+    ),
+    "acpi.hpet": Peek("where firmware says that the HPET's registers are: BASE_ADDRESS of the HPET table", _TABLE),
     "acpi.tmr": Peek("the PM timer's count as a read finds it now", _TMR),
     "acpi.pm1_sts": Peek("PM1 status: bit 0 is TMR_STS, set when the timer's highest bit changes", _STS),
     "acpi.pm1_en": Peek("PM1 enable: bit 0 is TMR_EN", _EN),

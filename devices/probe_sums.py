@@ -189,6 +189,13 @@ def latencies(period: int, on: int, off: int, phase: int, time: int, seed: int =
     return Latency(last, len(pairs), missed, int(bool(waiting)), worst, histogram(pairs))
 
 
+def rtc_slew(period: int, missed: int) -> list[int]:
+    """The gaps between the extra ticks with which QEMU's RTC makes up for missed ones, in the unit of its period: a
+    (min(n, 7) + 1)th of it each, rounded down (hw/rtc/mc146818rtc.c, rtc_coalesced_timer_update).
+    """
+    return [period // (min(left, 7) + 1) for left in range(missed, 0, -1)]
+
+
 def covert(bits: str, slot: int) -> tuple[int, ...]:
     """Steal of an always busy receiver in each slot, beside a sender on the same processor that is busy in the slots
     of a 1.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from timerlab.devices import probe_moves as moves
 from timerlab.devices import probe_sums as sums
 from timerlab.devices.probe_sums import COSTS, Rate
 from timerlab.devices.probe_words import Found, Param, Spec
@@ -17,10 +18,6 @@ _NOT_SERIAL = {"rdmsr": ", though RDMSR is not serializing", "none": ", and earl
 
 def _ghz(khz: Rate) -> str:
     return rate(khz * 1000)
-
-
-def _ppm(share: Fraction) -> str:
-    return f"{'+' if share > 0 else ''}{decimal(share * 100, 3)} %"
 
 
 def _read(fence: str, cost: int, khz: Rate) -> Found:
@@ -97,64 +94,6 @@ def _covert(bits: str, slot: int, threshold: int) -> Found:
     return Found(int(got, 2), f"steal a slot {told}; above {duration(threshold)} is 1: {got}")
 
 
-def _calibrate(clocks: int, hz: int, khz: Rate) -> Found:
-    ns, cycles = sums.pit_calibration(clocks, hz, khz)
-    return Found(cycles, f"{clocks} / {hz} Hz = {duration_exact(ns)}; TSC +{count(cycles)} at {_ghz(khz)}")
-
-
-def _pitalias(time: int) -> Found:
-    value = sums.pit_alias(time, Fraction(105_000_000, 88))
-    factor = f", a rate {decimal(Fraction(time, value), 1)} times too high" if value else ""
-    return Found(value, f"{duration(time)} is read as {duration(value)}: the count has 16 bits{factor}")
-
-
-def _migrate(guest: int, host: int, time: int) -> Found:
-    value = sums.shown(time, guest, host)
-    return Found(value, f"{duration(time)} shows as {duration_exact(value)}, {_ppm(Fraction(host, guest) - 1)}")
-
-
-def _catchup(guest: int, host: int, time: int) -> Found:
-    value = sums.catch_up(time, guest, host)
-    said = f"+{count(value)} cycles" if value else "nothing to add: a host that is faster cannot be hidden so"
-    return Found(value, f"{guest} kHz guest on {host} kHz, {duration(time)}: {said}")
-
-
-def _hpetmove(old: int, new: int, how: str, time: int) -> Found:
-    value = sums.hpet_counts(time, new if how == "raw" else old)
-    return Found(value, f"{duration(time)} counts {count(value)} by {'the new' if how == 'raw' else 'its own'} period")
-
-
-def _downtime(time: int, ppm: int) -> Found:
-    if time > 1000 * 10**9:
-        return Found(-1, f"{duration(time)} is more than 1000 s: NTP gives up")
-    if time > 128_000_000:
-        return Found(0, f"{duration(time)} is more than 128 ms: NTP steps")
-    value = -(-time * 1_000_000 // ppm)
-    return Found(value, f"{duration(time)} at {ppm} ppm: slewed in {duration(value)}")
-
-
-def _slew(time: int, ppm: int) -> Found:
-    value = time * ppm // 1_000_000
-    return Found(value, f"{duration(time)} × {ppm} ppm = {duration_exact(value)}")
-
-
-def _stuck(stall: int, since: int, stopped: str) -> Found:
-    units = stall + since >> 30
-    if stopped == "stopped":
-        return Found(0, f"{units} units, but GUEST_STOPPED is set: the watchdog is touched, no report")
-    if units <= 20:
-        return Found(0, f"{duration(stall + since)} >> 30 = {plural(units, 'unit')}, not above 20: no report")
-    return Found(units, f"{duration(stall + since)} >> 30 = {units} > 20: stuck for {units}s!")
-
-
-def _skew(calibrated: int, true: int, kind: str) -> Found:
-    ns = sums.shown(500_000_000, calibrated, true)
-    difference = ns - 500_000_000
-    limit = 400_000 if kind == "modern" else 62_500_000
-    word = "unstable" if abs(difference) > limit else "stable"
-    return Found(difference, f"500 ms shows as {count(ns)} ns: {signed(difference)}, limit {count(limit)}: {word}")
-
-
 def _sleep(asked: int, granularity: int, phase: int) -> Found:
     value = sums.slept(asked, granularity, phase)
     step = f"on a host that ticks each {duration(granularity)}" if granularity else "with a timer of its own"
@@ -165,6 +104,16 @@ def _lost(start: int, out: int, hz: int, latch: str) -> Found:
     value = sums.lost(start, out, hz, latch == "latch")
     behind = value * 10**9 // hz
     return Found(value, f"{sums.due(start, out, hz)} due, {count(value)} lost: the clock is {duration(behind)} behind")
+
+
+def _rtcslew(period: int, missed: int) -> Found:
+    if missed > 1_000_000:
+        raise ValueError("that is more than a million ticks")
+    gaps = sums.rtc_slew(period, missed)
+    value = sum(gaps)
+    told = ", ".join(str(gap) for gap in gaps[:12]) + (", ..." if len(gaps) > 12 else "")
+    took = duration(value * 10**9 // 32_768)
+    return Found(value, f"gaps {told or 'none'}: {count(value)} clocks of 32 768 Hz, {took}")
 
 
 def _cycles(time: int, khz: Rate) -> Found:
@@ -310,22 +259,22 @@ PROBES = {
             "TSC cycles while PIT channel 2 counts in mode 0",
             "cycles",
             (_number("count"), _number("hz", 1_193_182, 1), _KHZ),
-            _calibrate,
+            moves.calibrate,
         ),
-        Spec("pitalias", "what a time looks like in 16 bits of PIT count", "ns", (_time("time"),), _pitalias),
+        Spec("pitalias", "what a time looks like in 16 bits of PIT count", "ns", (_time("time"),), moves.pitalias),
         Spec(
             "migrate",
             "a time by a TSC that runs at another rate than the guest thinks",
             "ns",
             (_khz("guest_khz"), _khz("host_khz"), _time("time", 10**9)),
-            _migrate,
+            moves.migrate,
         ),
         Spec(
             "catchup",
             "cycles that catch-up adds on a slower host",
             "cycles",
             (_khz("guest_khz"), _khz("host_khz"), _time("time", 10**9)),
-            _catchup,
+            moves.catchup,
         ),
         Spec(
             "hpetmove",
@@ -337,29 +286,29 @@ PROBES = {
                 _word("how", "raw", "virtual"),
                 _time("time", 10**9),
             ),
-            _hpetmove,
+            moves.hpetmove,
         ),
         Spec(
             "downtime",
             "how long NTP slews it away; 0 is a step, −1 gives up",
             "ns",
             (_time("time"), _number("ppm", 500, 1)),
-            _downtime,
+            moves.downtime,
         ),
-        Spec("slew", "what a slew makes good in a time", "ns", (_time("time"), _number("ppm", 500, 1)), _slew),
+        Spec("slew", "what a slew makes good in a time", "ns", (_time("time"), _number("ppm", 500, 1)), moves.slew),
         Spec(
             "stuck",
             "what a soft-lockup watchdog says of a stall; 0 is nothing",
             "s",
             (_time("stall"), _time("since", 0), _word("flag", "clear", "stopped")),
-            _stuck,
+            moves.stuck,
         ),
         Spec(
             "skew",
             "what a clocksource watchdog finds in an interval",
             "ns",
             (_khz("calibrated_khz"), _khz("true_khz"), _word("kind", "classic", "modern")),
-            _skew,
+            moves.skew,
         ),
         Spec(
             "sleep",
@@ -374,6 +323,13 @@ PROBES = {
             "ticks",
             (_time("start"), _time("out"), _number("hz", least=1), _word("latch", "latch", "nolatch")),
             _lost,
+        ),
+        Spec(
+            "rtcslew",
+            "how long QEMU's RTC takes to make up for missed ticks",
+            "clocks",
+            (_number("period", least=1), _number("missed")),
+            _rtcslew,
         ),
         Spec("cycles", "TSC cycles in a time", "cycles", (_time("time"), _KHZ), _cycles),
         Spec(

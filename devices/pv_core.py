@@ -169,20 +169,23 @@ class PvPages(Device):
     # -- a load that comes again and again
 
     def counts(self, v: int) -> tuple[int, ...]:
-        """What a round of a load changes: run_delay, what of it went into the page, updates of the two pages."""
+        """What a round of a load changes: run_delay, what of it went into the page, updates of the two pages, and since
+        when the vCPU is out.
+        """
         one = self.state.vcpus[v]
-        return one.run_delay, one.last_steal, one.time_updates, one.steal_updates
+        return one.run_delay, one.last_steal, one.time_updates, one.steal_updates, one.since
 
     def add(self, v: int, change: tuple[int, ...], times: int) -> None:
         """So many rounds: the pages' versions go on, and the steal time; a time page keeps its content."""
         one = self.state.vcpus[v]
-        delay, steal, time_updates, steal_updates = (by * times for by in change)
+        delay, steal, time_updates, steal_updates, since = (by * times for by in change)
         self.finish()
         memory, put = self.wires.memory, self.wires.put
         one.run_delay += delay
         one.last_steal += steal
         one.time_updates += time_updates
         one.steal_updates += steal_updates
+        one.since += since
         page = self.time_page(v)
         if page is not None and time_updates:
             put(page, ((number(memory, page) + 2 * time_updates) % (1 << 32)).to_bytes(4, "little"))

@@ -67,6 +67,11 @@ class Reaction(ABC):
         if self.out >> index & 1:
             return None
         lapic, vcpu, pic = self.lapics[index], self.vcpus[index].state, self.pic
+        if vcpu.queued is not None:
+            served, vcpu.queued = Served("queue", vcpu.queued, self.others.name), None
+            vcpu.last = served.vector
+            self.others.delivered[index] += 1
+            return served
         late = late and self._withdraw and pic.withdrawn and index == 0
         # what is cheap to know comes first: without INTR, or a message in its place, there is no 8259 cycle
         asked = lapic.state.extint or late or (index == 0 and self._int)
@@ -111,7 +116,7 @@ class Reaction(ABC):
     def waits(self, index: int) -> bool:
         """Whether something waits to be taken by a vCPU."""
         lapic = self.lapics[index]
-        return lapic.extint or lapic.pending() is not None
+        return lapic.extint or lapic.pending() is not None or self.vcpus[index].state.queued is not None
 
     def queues(self, index: int) -> bool:
         """Whether a vCPU's local APIC holds a request that is only behind what is in service."""
@@ -174,7 +179,7 @@ class Reaction(ABC):
             self.pic.eoi(served.irq, now, served.spurious)
             if self.pic.intr is not self._int:
                 self.follow_int()
-        else:
+        elif served.way == "lapic":
             self.lapics[index].eoi()
         self.look |= 1 << index
         self._told(served, now)
@@ -194,6 +199,8 @@ class Reaction(ABC):
             served, vcpu.served = vcpu.served[-1], vcpu.served[:-1]
             if served.way == "lapic":
                 gone = not isr >> served.vector & 1
+            elif served.way == "queue":
+                gone = False
             else:
                 automatic = self.pic.master.aeoi
                 gone = not (served.spurious or automatic or served.irq is None or self.pic.in_service(served.irq))
@@ -217,7 +224,7 @@ class Reaction(ABC):
             irq = served.irq
             if irq is None or not (self.pic.slave if irq > 7 else self.pic.master).level >> (irq & 7) & 1:
                 return False
-        elif not self.lapics[index].state.tmr >> served.vector & 1:
+        elif served.way == "queue" or not self.lapics[index].state.tmr >> served.vector & 1:
             return False
         if served.source.startswith("lint"):
             return self.lapics[index].pin_asserted(int(served.source[4:]))

@@ -7,7 +7,7 @@ standby supply but for VRT, and the square wave of the clock-out pin CKOUT.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from timerlab.clock import NS_PER_S, Clock
@@ -50,6 +50,10 @@ class Rtc(PortDevice):
     ) -> None:
         self.core = Core(clock, quirks)
         self.irq, self.uip, self.sqw = irq, uip, sqw
+        self.on_c: Callable[[int], None] = lambda now: None
+        """Who hears of a read of register C while PIE is set."""
+        self.on_rate: Callable[[int, int, int, int], None] = lambda old, new, since, now: None
+        """Who hears of another periodic rate: the periods, and the time since the last tick, in clocks of 32 768 Hz."""
         self._restarts = quirks["rtc_write"] == "restarts"
         self._converts = quirks["rtc_format"] == "converted"
         self._normalises = quirks["rtc_illegal"] == "normalised"
@@ -226,6 +230,8 @@ class Rtc(PortDevice):
                 self.core.rearm(s)
             self.irq.drive(now, 0)
             self._due = 0
+            if s.b & PIE:
+                self.on_c(now)
         elif index == _D:
             s.vrt = 1
         return value
@@ -261,10 +267,11 @@ class Rtc(PortDevice):
     def _write(self, index: int, value: int, now: int) -> None:
         if index < _A:
             self._set_time(index, value, now)
-        elif index == _A:
-            self._set_a(value, now)
-        elif index == _B:
-            self._set_b(value, now)
+        elif index in (_A, _B):
+            old, since = self.core.rhythm(self.state, now)
+            (self._set_a if index == _A else self._set_b)(value, now)
+            if (new := self.core.rhythm(self.state, now)[0]) != old:
+                self.on_rate(old, new, since, now)
         elif index >= RAM:
             self._store(index, value)
             if index == CENTURY and self.core.century:
@@ -317,7 +324,7 @@ class Rtc(PortDevice):
         if before == "runs" and after != "runs":
             s.held = 0 if after == "held" else now - s.zero
             if after == "stopped" and core.second:
-                s.held %= core.second
+                s.held %= core.second * core.slow(old)
             s.dead = 0
             s.zero = s.zero if self._restarts else 0
         elif after == "held":
@@ -325,16 +332,15 @@ class Rtc(PortDevice):
         elif before != "runs" and after == "runs":
             keeps = self._restarts and s.b & SET
             if not keeps:
-                s.zero = core.zero_for(now - s.held)
+                s.zero = core.zero_for(now - s.held, s.a)
                 if self._restarts:
                     s.phase = HALF_S
                     self._settle(s.fmt, s.fmt)
             s.held = 0
             if not s.b & SET:
                 core.enter(s, now)
-        elif after == "runs" and (old ^ s.a) & 0x20 and not s.b & SET:
-            # another time base has another length of update: one under way does not count
-            core.enter(s, now)
+        elif after == "runs" and (old ^ s.a) & 0x30:
+            core.rebase(s, old, now)
         if core.pf_with_pie and s.b & PIE and (old ^ s.a) & 15:
             s.anchor = self._anchor(old, now)
         core.rearm(s)

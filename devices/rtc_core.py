@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from timerlab.clock import Clock
+from timerlab.clock import NS_PER_S, Clock
 from timerlab.devices.rtc_calendar import Rules, advance, alarms, next_alarm
 from timerlab.devices.rtc_reckoned import updates_to_alarm
 from timerlab.devices.rtc_state import AF, AIE, PF, PIE, SET, SQWE, UF, UIE, RtcState
@@ -45,23 +45,42 @@ class Core:
         """A second of the crystal in ns, where that is a whole number."""
         # a timer that fires in the first ns after a tick, and not in the one of the tick
         self._after = Clock(clock.num, clock.den, clock.epoch, clock.base - 1, clock.den - 1)
-        self._zero: int | None = None
+        self.one_crystal = quirks["rtc_crystal"] == "khz32"
+        self._zero: tuple[int, int] | None = None
         self._clocks = (fine(clock), double(clock))
 
     # -- the chain
 
-    def zero_for(self, ns: int) -> int:
+    def slow(self, a: int) -> int:
+        """How many times slower the divider runs than DV takes it to: where the crystal has 32 768 Hz whatever DV says,
+        the stages that divide 4 MHz or 1 MHz down to that are in its way.
+        """
+        return {0: 128, 1: 32}.get(a >> 4 & 7, 1) if self.one_crystal else 1
+
+    def zero_for(self, ns: int, a: int = 0x20) -> int:
         """A moment at which the divider was zero, as state keeps it: all waves repeat each second, so that one in the
         second before power-on does as well.
         """
-        return ns % self.second - self.second if self.second else ns
+        second = self.second * self.slow(a)
+        return ns % second - second if second else ns
 
-    def clocks(self, zero: int) -> tuple[Clock, Clock]:
-        """The clocks of updates and of taps, for a divider that was zero at `zero`."""
-        if zero != self._zero:
-            here = Clock(self.clock.num, self.clock.den, zero)
+    def rebase(self, s: RtcState, old: int, now: int) -> None:
+        """DV was `old` and is another one, and the divider runs on: what was left of its second is left still. Another
+        time base has another length of update: one under way does not count.
+        """
+        before, after = self.slow(old), self.slow(s.a)
+        if before != after:
+            s.zero = self.zero_for(now - (now - s.zero) * after // before, s.a)
+        if (before != after or (old ^ s.a) & 0x20) and not s.b & SET:
+            self.enter(s, now)
+
+    def clocks(self, s: RtcState) -> tuple[Clock, Clock]:
+        """The clocks of updates and of taps."""
+        chain = s.zero, self.slow(s.a)
+        if chain != self._zero:
+            here = Clock(self.clock.num, self.clock.den * chain[1], s.zero)
             self._clocks = fine(here), double(here)
-            self._zero = zero
+            self._zero = chain
         return self._clocks
 
     def updates(self, s: RtcState) -> Updates | None:
@@ -73,7 +92,7 @@ class Core:
     def all_updates(self, s: RtcState) -> Updates:
         """The updates, inhibited or not."""
         t_uc = 0 if not self.slow_update else T_UC if s.a & 0x20 else T_UC_FAST
-        return Updates(self.clocks(s.zero)[0], t_uc)
+        return Updates(self.clocks(s)[0], t_uc)
 
     def tap(self, s: RtcState) -> Tap | None:
         """The moments at which PF is set."""
@@ -87,7 +106,7 @@ class Core:
             return Tap(self._after, s.anchor + period, period)
         if divider(s.a) != "runs":
             return None
-        return Tap(self.clocks(s.zero)[1], half, 2 * half)
+        return Tap(self.clocks(s)[1], half, 2 * half)
 
     @staticmethod
     def period_ticks(a: int) -> int:
@@ -99,7 +118,7 @@ class Core:
         half = half_period(s.a)
         if not half or not s.b & SQWE or divider(s.a) != "runs":
             return None
-        return square(self.clocks(s.zero)[1], half)
+        return square(self.clocks(s)[1], half)
 
     def sqw(self, s: RtcState, now: int) -> int:
         """The level of the SQW pin."""
@@ -107,7 +126,7 @@ class Core:
         if not half or not s.b & SQWE:
             return 0
         runs = divider(s.a) == "runs"
-        clock = self.clocks(s.zero)[1] if runs else double(Clock(self.clock.num, self.clock.den))
+        clock = self.clocks(s)[1] if runs else double(Clock(self.clock.num, self.clock.den))
         return clock.ticks(now if runs else s.held) // half & 1
 
     def uip(self, s: RtcState, now: int) -> int:
@@ -232,6 +251,14 @@ class Core:
         """When PF is next due."""
         tap = self.tap(s)
         return None if tap is None else tap.ns(tap.count(s.t))
+
+    def rhythm(self, s: RtcState, now: int) -> tuple[int, int]:
+        """The period of the periodic interrupt, 0 while there is none, and the time since its last tick at `now`, both
+        in clocks of 32 768 Hz.
+        """
+        period = self.period_ticks(s.a) if s.b & PIE else 0
+        due = self.next_periodic(s) if period else None
+        return period, 0 if due is None else max(0, period - (due - now) * BASE_HZ // NS_PER_S)
 
     def next_irq(self, s: RtcState) -> int | None:
         """When IRQF rises if nothing is accessed; None while it is 1, or for ever 0."""

@@ -23,7 +23,7 @@ def next_uip(core: Core, s: RtcState) -> int | None:
 def look(core: Core, s: RtcState, now: int) -> dict[str, Any]:
     """All that can be seen of a state at `now`, by name."""
     sec, minute, hour, dow, date, month, year, century = s.time
-    uip = core.uip(s, now)
+    uip, rate = core.uip(s, now), rate_hz(s.a)
     return {
         "rtc.seconds": sec,
         "rtc.seconds_alarm": s.alarm[0],
@@ -45,7 +45,7 @@ def look(core: Core, s: RtcState, now: int) -> dict[str, Any]:
         "rtc.uip": uip,
         "rtc.irqf": s.irqf,
         "rtc.clock": clock_text(s.time, core.rules(s)),
-        "rtc.rate": rate_hz(s.a),
+        "rtc.rate": rate and rate // core.slow(s.a),
         "rtc.next_periodic": core.next_periodic(s),
         "rtc.next_uip": next_uip(core, s),
         "rtc.next_update": core.next_update(s),

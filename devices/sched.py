@@ -28,7 +28,7 @@ class Sched(Leaps):
     it is halted. `whole_round` tells after how many stretches of so many ns every processor's TSC has made whole ticks;
     `arrive` is called when the VM is on another host, `on_move` when a vCPU is on another processor, `on_stop`
     when one that is out is stopped with the VM, `on_leap` when many windows were passed over, `before` when something
-    is about to happen by itself.
+    is about to happen by itself; `appointments` tells of what else comes in its time, as `Policy.appointments` does.
     """
 
     name = "sched"
@@ -43,6 +43,7 @@ class Sched(Leaps):
         self.on_stop: Callable[[int, int], None] = lambda v, now: None
         self.whole_round: Callable[[int], int] = lambda period: 1
         self.on_leap: Callable[[int], None] = lambda now: None
+        self.appointments: Callable[[int], tuple[int, ...]] = lambda to: ()
         self.before: Callable[[int], None] = lambda now: None
         self.state = SchedState(tuple(Run(v % pcpus, v % pcpus) for v in range(vcpus)), others=(0,) * pcpus)
 
@@ -59,6 +60,11 @@ class Sched(Leaps):
     def out_mask(self) -> int:
         """A bit for each vCPU that takes no interrupts."""
         return sum(1 << v for v, run in enumerate(self.state.runs) if run.cause)
+
+    def begin(self, now: int) -> None:
+        """Power-on: those that share a processor take turns from now on."""
+        for pcpu in range(self.pcpus):
+            self._reshare(pcpu, now)
 
     # -- leaving and coming back
 

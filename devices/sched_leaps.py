@@ -40,6 +40,7 @@ class Leaps(Turns):
     """The part of `Sched` by which time passes."""
 
     on_leap: Callable[[int], None]
+    appointments: Callable[[int], tuple[int, ...]]
 
     def sync(self, now: int) -> None:
         """Windows that begin and end up to `now`, in the order of time; many at once."""
@@ -77,7 +78,11 @@ class Leaps(Turns):
                 stops.append(due)
         to = min([to, *[stop - 1 for stop in stops]])
         begins = max((loads[v].begins for v in going), default=to)
-        if not going or to - begins < 5 * max(rounds.length for rounds in going.values()):
+        least = 5 * max((rounds.length for rounds in going.values()), default=0)
+        if moments := self.appointments(to):
+            # one soon would be counted as if it came with each round; and the last one is to find things as they are
+            to = min((moment for moment in moments if moment - begins < least), default=moments[-1]) - 1
+        if not going or to - begins < least:
             return False
         self._warm_up(going)
         self._jump(going, to)
@@ -102,7 +107,7 @@ class Leaps(Turns):
             run = self.state.runs[v]
             load, due = run.load, self.due(v)
             assert load is not None and due is not None
-            times = (to - due) // rounds.length
+            times = (to - due) // rounds.length - 1  # the last round leaves its stamps
             if times <= 0:
                 continue
             before, after = rounds.seen

@@ -105,7 +105,7 @@ def sight_of(
         cpuid=cpuid,
         delivered=delivered,
         rate=rate,
-        pit_hz=pit.clock.hz,
+        pit_hz=pit.clock.hz if hosting.legacy else Fraction(0),
         hpet=hpet.counter,
         hpet_hz=lambda: hpet.clock.hz if hpet.enabled else Fraction(0),
         pm=pm.clock.ticks,

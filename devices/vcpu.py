@@ -281,7 +281,7 @@ class Vcpu(Device):
         """GuestFault for an MSR that does not exist."""
         exists = {
             IA32_TSC: self.has_tsc,
-            IA32_TSC_ADJUST: self.has_adjust or not self.bare,
+            IA32_TSC_ADJUST: self.has_adjust or (self.policy is not None and self.policy.name == "kvm"),
             TSC_AUX: self.has_rdtscp or self.has_rdpid,
             TSC_RATIO: self.has_ratio,
         }
@@ -364,6 +364,7 @@ class Vcpu(Device):
             put + "depth": len(state.served),
             put + "spurious": state.spurious,
             put + "last": state.last,
+            put + "queued": state.queued,
         }
 
     def snapshot(self) -> State:

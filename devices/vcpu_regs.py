@@ -102,6 +102,7 @@ _PEEKS = {
     "taken": Peek("interrupts taken since power-on", "timerlab, guest models"),
     "spurious": Peek("of those, the ones that nobody asked for", "Intel 8259A; Intel SDM 3A, Spurious Interrupt"),
     "last": Peek("the vector taken last, or none", "timerlab, guest models"),
+    "queued": Peek("a vector that waits since KVM_INTERRUPT, or none", "Linux Documentation/virt/kvm/api.rst"),
 }
 
 

@@ -9,9 +9,9 @@ from timerlab.scaling import SVM_FRAC, VMX_FRAC
 
 
 class Served(NamedTuple):
-    """An interrupt that the vCPU took and has not ended: through the `pic` or the `lapic`, with which vector, from
-    which source (a line's name), and the 8259's request level where it came from there. Nobody asked for a spurious
-    one.
+    """An interrupt that the vCPU took and has not ended: through the `pic` or the `lapic`, or from KVM's `queue`, with
+    which vector, from which source (a line's name), and the 8259's request level where it came from there. Nobody asked
+    for a spurious one.
     """
 
     way: str
@@ -55,6 +55,8 @@ class VcpuState:
     """VM-execution control "RDTSC exiting": the hypervisor reads the TSC for the guest."""
     l2_ratio: int = 1 << SVM_FRAC
     """MSR TSC_RATIO of a guest that is a hypervisor."""
+    queued: int | None = None
+    """A vector that userspace has queued by KVM_INTERRUPT, past all controllers."""
 
 
 def split(value: int) -> tuple[int, int]:

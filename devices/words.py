@@ -113,7 +113,8 @@ def msr_words(machine: Machine, msr: int, value: int, vcpu: int, before: Seen, a
         moved = after[put + "offset"] - before[put + "offset"]
         if not moved:
             return "the TSC stays as it is"
-        return f"the TSC moves by {signed(moved)}, TSC_ADJUST is {count(after[put + 'adjust'])}"
+        adjust = f", TSC_ADJUST is {count(after[put + 'adjust'])}" if machine.quirks["tsc_adjust"] == "yes" else ""
+        return f"the TSC moves by {signed(moved)}{adjust}"
     if pv_words.knows(msr) and machine.board.pv is not None:
         return joined(pv_words.wrote_msr(msr, value, before, after, vcpu), happened(before, after))
     return joined(lapic_words.wrote_msr(msr, value, before, after, vcpu), happened(before, after))
@@ -133,6 +134,8 @@ def msr_read_words(machine: Machine, msr: int, value: int, vcpu: int) -> str:
 def vector_words(machine: Machine, vcpu: int) -> str:
     """Where the interrupt came from that a vCPU has just taken."""
     served = machine.board.vcpus[vcpu].state.served[-1]
+    if served.way == "queue":
+        return "from userspace, past all controllers"
     way = {"pic": "the 8259s", "lapic": "the local APIC"}[served.way]
     if served.spurious:
         return f"spurious, from {way}: nobody asks any more"

@@ -42,7 +42,7 @@ FAMILIES = {
     "pv": ("", "_apf", "_core", "_pages", "_reader", "_regs", "_state", "_words"),
     "ticks": ("", "_pit", "_regs", "_reinject", "_rtc", "_slew", "_state"),
     "os": ("", "_boot", "_clocks", "_guard", "_ntp", "_peeks", "_read", "_sight", "_state", "_watch"),
-    "probe": ("", "_sums", "_table", "_words"),
+    "probe": ("", "_moves", "_sums", "_table", "_words"),
     "ram": ("",),
 }  # fmt: skip
 """The chips, and the files of each."""
@@ -55,7 +55,7 @@ QUIRKS = (
 
 COMMANDS = (
     "", ".verb", ".io", ".memory", ".cpu", ".privilege", ".host", ".sched", ".hostload", ".kvm", ".pv", ".nested",
-    ".nvmm", ".v3", ".os", ".probe", ".ticks", ".time", ".travel", ".script", ".look",
+    ".nvmm", ".v3", ".os", ".power", ".probe", ".ticks", ".time", ".travel", ".script", ".look",
 )  # fmt: skip
 
 ORDER = [

@@ -318,3 +318,10 @@ def test_every_probe_says_what_it_is(name):
     assert spec.about and spec.unit
     needed = [param for param in spec.params if param.default is None]
     assert needed == list(spec.params[: len(needed)]), "what must be given comes first"
+
+
+def test_qemu_s_rtc_makes_up_for_8_ticks_in_942_clocks():  # T7
+    assert sums.rtc_slew(512, 8) == [64, 64, 73, 85, 102, 128, 170, 256]
+    found = made().measure("rtcslew", (512, 8), 0)
+    assert found.value == 942
+    assert found.words == "gaps 64, 64, 73, 85, 102, 128, 170, 256: 942 clocks of 32 768 Hz, 28.748 ms"

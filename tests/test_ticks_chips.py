@@ -210,3 +210,36 @@ def test_hpet_legacy_ticks_are_the_pit_s_line():
     s.writel(HPET + 0x10, 3)
     Out(s, [C]).to(200 * MS)
     assert see(s, "delivered", "irq.0") == 200
+
+
+def test_the_chip_tells_of_its_rate_and_of_reads_of_register_c():
+    """T8, T9, T67 through the ports."""
+    s = session()
+    apics(s)
+    entry(s, 8, 0x38)
+    rtc(s, 0x2A)
+    s.machine.board.fabric.ticks.put("rtc", "slew_rtc")
+    for _ in range(9):
+        read_c(s)
+        s.skip(15_625_000)
+    read_c(s)
+    assert (see(s, "due", "irq.8"), see(s, "pending", "irq.8")) == (9, 8)
+    assert s.inta() == 0x38
+    read_c(s)
+    assert see(s, "pending", "irq.8") == 7
+    rtc(s, 0x26)
+    # half a period of 512 clocks after a tick: 8 of the new ones have gone by
+    assert see(s, "pending", "irq.8") == 7 * 16 + 8
+    rtc(s, 0x26, 0x02)
+    assert see(s, "pending", "irq.8") == 0
+
+
+def test_a_new_count_forgets_what_is_pending_when_its_second_byte_is_written():
+    """T11 through the ports."""
+    s = kvm_pit()
+    away(s)
+    s.outb(0x40, 0xA9)
+    assert see(s, "pending", "irq.0") >= 30
+    s.outb(0x40, 0x04)
+    assert see(s, "pending", "irq.0") == 0
+    assert s.machine.board.fabric.by_name["irq.0"].tick.state.acked

@@ -264,6 +264,8 @@ def _options(session: Session, kind: str, done: list[str]) -> Iterator[tuple[str
             yield from ((line.rpartition(".")[2], line) for line in words.lines if line.startswith(("irq.", "pin.")))
         case "nmi":
             yield from (("iochk", "a card's error"), ("serr", "a board's error"))
+        case "battery":
+            yield "fail", "VRT is 0 until register D is read"
         case "level":
             yield from (("1", "pull it up"), ("0", "let it go"))
         case "leaf":
@@ -315,7 +317,7 @@ def _condition_words(session: Session, done: list[str]) -> Iterator[tuple[str, s
     elif last in ("until", "expect"):
         yield from (("rise", "the line goes up"), ("fall", "the line goes down"), ("at", "a moment"))
         if last == "expect":
-            yield from (("fault", "a command that faults"), ("inb", "what a read gives"))
+            yield from (("fault", "a command that faults"), ("refused", "one that makes no sense now"), ("inb", "what a read gives"))
         seen = session.peeks()
         yield from ((name, f"now {'none' if value is None else value}") for name, value in seen.items())
     elif last in session.words.peeks and done[-2] not in ("rise", "fall"):

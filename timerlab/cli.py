@@ -46,13 +46,14 @@ def stop(message: str, code: int = UNREADABLE) -> NoReturn:
 
 
 OPTIONS = {
-    "profile": ("NAME", "datasheet, qemu or ich."),
+    "profile": ("NAME", "datasheet, qemu, ich, kvm, palacios or nvmm."),
     "pit-hz": ("HZ", "The PIT's clock in Hz, e.g. 1193182 or 13125000/11."),
     "tsc-khz": ("KHZ", "The TSC's clock in kHz."),
     "apic-bus-hz": ("HZ", "The APIC timers' clock in Hz, before its divider."),
     "hpet-period-fs": ("FS", "The HPET's period in femtoseconds."),
     "hpet-timers": ("N", "How many comparators the HPET has, 3 to 32."),
     "vcpus": ("N", "How many vCPUs there are, 1 to 64."),
+    "pcpus": ("N", "How many processors the host has; as many as vCPUs."),
     "guest": ("MODEL", "Who takes interrupts: none, manual, ideal, latency=50us."),
     "start": ("DATE", "The calendar at time 0: 2026-01-01T00:00:00."),
 }

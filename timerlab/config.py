@@ -36,11 +36,14 @@ class Config:
     apic_bus_hz: Fraction | None = None
     hpet_period_fs: int | None = None
     hpet_timers: int | None = None
+    pcpus: int | None = None
+    """The host's processors; as many as vCPUs, where it is not told."""
 
     def __post_init__(self) -> None:
         resolve(self.profile, dict(self.quirks))
         parse_guest(self.guest)
         _within("vcpus", self.vcpus, 1, MAX_VCPUS)
+        _within("pcpus", self.processors, 1, MAX_VCPUS)
         _within("hpet_timers", self.timers, MIN_TIMERS, MAX_TIMERS)
         _within("hpet_period_fs", self.period_fs, MIN_PERIOD_FS, MAX_PERIOD_FS)
         for name, value, top in (
@@ -81,6 +84,11 @@ class Config:
     def period_fs(self) -> int:
         """The HPET's period in fs."""
         return self.constants.hpet_period_fs if self.hpet_period_fs is None else self.hpet_period_fs
+
+    @property
+    def processors(self) -> int:
+        """The host's processors."""
+        return self.vcpus if self.pcpus is None else self.pcpus
 
     @property
     def timers(self) -> int:

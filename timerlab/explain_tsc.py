@@ -77,6 +77,11 @@ def _host(host: Host, p: int, now: int) -> Iterator[Step]:
     yield "", f"{since}; since then {duration_exact(span)} × {_hertz(hz)}{average} = {count(passed)} cycles"
     if base:
         yield "", f"{count(base)} + {count(passed)} = {count(tsc)}"
+    packages = len(set(map(host.socket, range(len(host.state.pcpus)))))
+    if packages > 1:
+        put = any(one.adjust for one in host.state.pcpus)
+        word = "were made so once, by writes; nothing keeps them so" if put else "are not guaranteed"
+        yield "", f"{packages} packages with a crystal each: equal TSCs {word}"
     if cpu.adjust:
         yield "", f"its own IA32_TSC_ADJUST is {with_sign(signed(cpu.adjust))}"
 

@@ -25,6 +25,7 @@ class Options:
     apic_bus_hz: Fraction
     hpet_period_fs: int
     hpet_timers: int
+    pcpus: int
     quirks: dict[str, str]
 
 
@@ -39,6 +40,7 @@ def checked(
     apic_bus_hz: Number | None,
     hpet_period_fs: Number | None,
     hpet_timers: Number | None,
+    pcpus: Number | None,
 ) -> tuple[Options, Config]:
     """The options, and the machine that they ask for; ValueError for one that makes no sense."""
     config = Config(
@@ -52,8 +54,9 @@ def checked(
         None if apic_bus_hz is None else Fraction(apic_bus_hz),
         _whole("hpet_period_fs", hpet_period_fs),
         _whole("hpet_timers", hpet_timers),
+        _whole("pcpus", pcpus),
     )
-    constants = (config.hz, config.khz, config.bus_hz, config.period_fs, config.timers)
+    constants = (config.hz, config.khz, config.bus_hz, config.period_fs, config.timers, config.processors)
     return Options(profile, vcpus, guest, start, *constants, resolve(profile, quirks)), config
 
 

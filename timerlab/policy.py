@@ -151,6 +151,12 @@ class Policy:
         """When it next does something by itself, or None."""
         return None
 
+    def appointments(self, to: int) -> tuple[int, ...]:
+        """Moments of its own up to `to` that a leap over many rounds of a load is not to begin or end among: the next
+        one, and the last one.
+        """
+        return ()
+
     def stamp(self, v: int, now: int) -> Stamp:
         """What a pvclock page of vCPU `v` is to hold. Here: its TSC and virtual time now."""
         cpu = self.vcpus[v]

@@ -21,7 +21,7 @@ from timerlab.places import trace_path
 from timerlab.units import parse_hz
 
 CLOCK_KEYS = ("pit_hz", "tsc_khz", "apic_bus_hz")
-WHOLE_KEYS = ("vcpus", "hpet_period_fs", "hpet_timers")
+WHOLE_KEYS = ("vcpus", "pcpus", "hpet_period_fs", "hpet_timers")
 OPTION_KEYS = ("profile", "quirks", *CLOCK_KEYS, *WHOLE_KEYS, "guest", "start")
 KEYS = ("timerlab", *OPTION_KEYS, "title", "chapter", "about", "lesson", "panel", "rate")
 """What a head may say: the version that wrote it, the session's options, and what a lesson needs;

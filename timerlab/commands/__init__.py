@@ -23,6 +23,7 @@ from timerlab.commands import (  # noqa: F401  (each adds its verbs to the group
     nested,
     nvmm,
     os,
+    power,
     privilege,
     probe,
     pv,

@@ -22,8 +22,9 @@ from timerlab.scaling import signed as signed_word
 from timerlab.text import count, duration_exact, hexa
 from timerlab.units import parse_number, parse_time
 
-EINVAL = -22
-"""What an ioctl gives that makes no sense, as its value."""
+EINVAL, ENXIO, EEXIST = -22, -6, -17
+"""What ioctls give that make no sense, are for another kind of VM, or find that it is there already."""
+VECTORS = 256
 
 _FLAGS = ((TSC_STABLE, "TSC_STABLE"), (REALTIME, "REALTIME"), (HOST_TSC, "HOST_TSC"))
 
@@ -76,6 +77,19 @@ def _ctrl(on: On, _: Sequence[int]) -> int:
     return 0 if pv_of(on.machine).stop_guest(on.v, on.now) else EINVAL
 
 
+def _interrupt(on: On, words: Sequence[int]) -> int:
+    """kvm_vcpu_ioctl_interrupt: the vector goes past all controllers. Where they are split, one waits at most."""
+    irqchip, state = on.machine.quirks["kvm_irqchip"], on.machine.board.vcpus[on.v].state
+    if words[0] >= VECTORS:
+        return EINVAL
+    if irqchip == "kernel":
+        return ENXIO
+    if irqchip == "split" and state.queued is not None:
+        return EEXIST
+    state.queued = words[0]
+    return 0
+
+
 def _step_host(on: On, words: Sequence[int]) -> None:
     host = on.machine.board.host
     for p in range(len(host.state.pcpus)):
@@ -94,6 +108,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
         "set_clock": Call(("time", "realtime?"), "KVM_SET_CLOCK", _set_clock, every=True),
         "get_clock": Call((), "KVM_GET_CLOCK", lambda o, _: o.kvm.kvmclock(o.now), every=True),
         "kvmclock_ctrl": Call((), "KVM_KVMCLOCK_CTRL", _ctrl),
+        "interrupt": Call(("vector",), "KVM_INTERRUPT", _interrupt),
         "create": Call(("khz?",), "KVM_CREATE_VCPU", _create),
         "init": Call((), "INIT of the vCPU", lambda o, _: pv_of(o.machine).init(o.v)),
         "refresh": Call((), "a refresh of the vCPU's page", lambda o, _: o.kvm.request(o.v, CLOCK, o.now)),
@@ -110,7 +125,7 @@ CALLS: Mapping[str, Call] = MappingProxyType(
 )
 """What `kvm` can do."""
 
-_FORMS = {"word": "VALUE", "khz": "KHZ", "khz?": "[KHZ]", "time": "TIME", "realtime?": "[realtime NS]",
+_FORMS = {"word": "VALUE", "vector": "VECTOR", "khz": "KHZ", "khz?": "[KHZ]", "time": "TIME", "realtime?": "[realtime NS]",
           "source": "tsc|hpet"}  # fmt: skip
 
 
@@ -126,7 +141,7 @@ class KvmCall(Tried):
         said = ["kvm", self.call]
         for kind, one in zip(CALLS[self.call].takes, self.args, strict=False):
             match kind:
-                case "word":
+                case "word" | "vector":
                     said.append(f"{one:x}h")
                 case "realtime?":
                     said += ["realtime", str(one)]
@@ -161,7 +176,22 @@ class KvmCall(Tried):
                 return f"EINVAL: v{self.vcpu} cannot have {self.args[0]} kHz; virtual_tsc_khz is {there}"
             case "kvmclock_ctrl" if value:
                 return f"EINVAL: v{self.vcpu} has no time page"
+            case "interrupt":
+                return self._injected(machine, value, before)
         return self._changes(machine, before)
+
+    def _injected(self, machine: Machine, value: int | None, before: Seen) -> str:
+        """What became of a vector."""
+        if value == EINVAL:
+            return f"EINVAL: {self.args[0]} is no vector, they are 0 to {VECTORS - 1}"
+        if value == ENXIO:
+            return "ENXIO: the 8259s are in the kernel, and only they interrupt: kvm_irqchip=split or user"
+        if value == EEXIST:
+            return f"EEXIST: vector {hexa(machine.board.vcpus[self.vcpu].state.queued or 0, 2)} waits already"
+        taken = f"vcpu{self.vcpu}.taken"
+        if machine.peek(taken) > before[taken]:
+            return f"v{self.vcpu} takes vector {hexa(self.args[0], 2)}"
+        return f"vector {hexa(self.args[0], 2)} is queued for v{self.vcpu}, past its controllers"
 
     def _changes(self, machine: Machine, before: Seen) -> str:
         """What it changed, of all that can be seen of KVM, of the pages and of the TSCs."""
@@ -190,10 +220,10 @@ class KvmCall(Tried):
 @click.pass_context
 def kvm(ctx: click.Context, call: str, words: tuple[str, ...]) -> KvmCall:
     """What KVM's userspace does to a vCPU (get_tsc, set_tsc, set_adjust, set_offset, set_tsc_khz, kvmclock_ctrl,
-    create) or to the VM (get_clock, set_clock TIME [realtime NS]); an INIT (init); what asks for a refresh (refresh,
+    create, interrupt VECTOR) or to the VM (get_clock, set_clock TIME [realtime NS]); an INIT (init); what asks for a refresh (refresh,
     update); what happens to its host: clocksource tsc or hpet, unstable, host_tsc_step CYCLES, step_realtime NS.
 
-    The value of an ioctl that fails is -22, EINVAL.
+    The value of an ioctl that fails is -22, EINVAL; of `interrupt` -6, ENXIO, or -17, EEXIST, too.
     """
     name = call.lower()
     if name not in CALLS:

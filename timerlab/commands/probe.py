@@ -78,8 +78,8 @@ def probe(words: Words, what: tuple[Token, ...]) -> Measure:
     """Measure: what a program would find, with the arithmetic. `probe` with a name alone says what it wants.
 
     Clocks: read pair warp table alias band recalibrate refresh redpill cycles. Delays: udelay iodelay cli sleep. Lost
-    time: lost latency fair sched covert. Watchdogs: stuck skew. Calibration, migration: calibrate pitalias migrate
-    catchup hpetmove downtime slew. A rate in kHz that is left out is the guest's TSC's.
+    time: lost latency fair sched covert rtcslew. Watchdogs: stuck skew. Calibration and migration: calibrate pitalias
+    migrate catchup hpetmove downtime slew. A rate in kHz that is left out is the guest's TSC's.
     """
     if not what:
         fail_at = Token("probe", words.end)

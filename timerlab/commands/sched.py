@@ -22,6 +22,10 @@ EXITS = {
 }
 """Why a vCPU may exit by a command."""
 MOST_KHZ = 100_000_000
+TOLERANCE = 4000
+"""A TSC whose rate differs by more than one part in so many is another one (250 ppm, KVM's tsc_tolerance_ppm)."""
+INVARIANT = 1 << 8
+"""TscInvariant in CPUID 80000007h EDX."""
 
 IS = {"run": "runs", "halt": "is halted", "exit": "has left its guest", "smi": "is in SMM"}
 """How some states are told."""
@@ -163,6 +167,11 @@ class Move(Tried):
         return states(machine, before) or f"v{self.vcpu} is on p{self.pcpu} already"
 
 
+def _tsc_khz(seen: Seen, frac: int) -> int:
+    """The rate of v0's TSC in L1, rounded down."""
+    return int(seen[f"host.p{seen['vcpu0.pcpu']}.khz"]) * int(seen["vcpu0.ratio"]) >> frac
+
+
 @dataclass(frozen=True, slots=True)
 class Away(Tried):
     """The whole VM moves to another host."""
@@ -181,7 +190,12 @@ class Away(Tried):
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         if self.time:
             return f"the VM is on its way to a host of {self.khz} kHz, there in {duration(ns_of(machine, self.time))}"
-        return f"the VM is on a host of {self.khz} kHz. {states(machine, before)}".rstrip(". ")
+        said = f"the VM is on a host of {self.khz} kHz. {states(machine, before)}".rstrip(". ")
+        frac = machine.board.vcpus[0].frac
+        was, here = (_tsc_khz(seen, frac) for seen in (before, machine.peeks()))
+        if abs(here - was) * TOLERANCE > was and machine.cpuid(0x8000_0007)[3] & INVARIANT:
+            said += f". CPUID still tells of an invariant TSC, but it ran at {was} kHz and now does at {here} kHz"
+        return said
 
 
 class PcpuType(click.ParamType[int]):

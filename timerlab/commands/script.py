@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from timerlab.command import Command, Entry, Instant, Kind, Long, Progress, Result, Work
+from timerlab.commands.io import Access
 from timerlab.commands.time import View
 from timerlab.commands.verb import Words, fail, verb
 from timerlab.conditions import OPS, Compare, Condition, Value, parse_condition, parse_op, parse_value, separate, shown
@@ -59,7 +60,7 @@ class Expect(Instant):
 
 @dataclass(frozen=True, slots=True)
 class ExpectResult(Instant):
-    """`expect COMMAND OP VALUE`, and `expect fault COMMAND` (with `op` "fault")."""
+    """`expect COMMAND OP VALUE`, and `expect fault COMMAND`, `expect refused COMMAND` (with such an `op`)."""
 
     action: Instant
     op: str
@@ -67,11 +68,15 @@ class ExpectResult(Instant):
     kind: ClassVar[Kind] = "expect"
 
     def text(self) -> str:
-        if self.op == "fault":
-            return f"expect fault {self.action.text()}"
+        if self.op in ("fault", "refused"):
+            return f"expect {self.op} {self.action.text()}"
         return f"expect {self.action.text()} {self.op} {shown(self.value)}"
 
     def run(self, session: Session) -> Result:
+        if self.op == "refused":
+            why = self._refused(session)
+            text = f"{self.action.text()}: {why}" if why else f"{self.action.text()} is not refused"
+            return Result(int(bool(why)), f"{'met' if why else 'not met'}: {text}", ok=bool(why))
         result = self.action.run(session)
         if self.op == "fault":
             met, seen = result.fault is not None, result.fault or "no fault"
@@ -87,8 +92,19 @@ class ExpectResult(Instant):
         words = "met" if met else "not met"
         return Result(result.value, f"{words}: {self.action.text()} gives {seen}", result.fault, ok=met)
 
+    def _refused(self, session: Session) -> str:
+        """Why the command makes no sense now; empty where it does. It is not carried out."""
+        if not isinstance(self.action, Access):
+            return ""
+        try:
+            self.action.check(session.machine)
+        except (ValueError, CommandError) as error:
+            return str(error)
+        return ""
+
     def redo(self, machine: Machine, entry: Entry, until: int) -> None:
-        self.action.redo(machine, entry, until)
+        if self.op != "refused":
+            self.action.redo(machine, entry, until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,24 +224,24 @@ def note(text: tuple[str, ...]) -> Note:
 
 
 @verb(
-    "expect COND | COMMAND OP VALUE | fault COMMAND",
+    "expect COND | COMMAND OP VALUE | fault COMMAND | refused COMMAND",
     examples=("expect pit.ch0.out == 1", "expect inb 40h == a9h"),
     completes=("condition",),
 )
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def expect(words: Words, what: tuple[Token, ...]) -> Command:
-    """State what must be so: a condition, what a command returns, or that a command faults. One that is not met fails
-    the script.
+    """State what must be so: a condition, what a command returns, that a command faults in the guest, or that it would be
+    refused as making no sense now. One that is not met fails the script.
     """
     from timerlab.commands import group, parse_tokens
 
     tokens = list(what)
     end = tokens[-1].column + len(tokens[-1]) if tokens else words.end
-    if tokens and tokens[0] == "fault":
+    if tokens and tokens[0] in ("fault", "refused"):
         if len(tokens) < 2:
-            raise CommandError("fault wants a command after it", end, incomplete=True)
-        return ExpectResult(_instant(parse_tokens(tokens[1:], words), tokens[1]), "fault")
+            raise CommandError(f"{tokens[0]} wants a command after it", end, incomplete=True)
+        return ExpectResult(_instant(parse_tokens(tokens[1:], words), tokens[1]), str(tokens[0]))
     if tokens and tokens[0].lower() in group.commands:
         tokens = separate(tokens)
         if len(tokens) < 3 or tokens[-2] not in OPS:

@@ -73,7 +73,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
             Profile(
                 "nvmm",
                 "a guest of NetBSD's NVMM: the TSC goes on where it was, without RDTSCP",
-                MappingProxyType({"policy": "nvmm", "host_boot": "earlier", "rdtscp": "no"}),
+                MappingProxyType({"policy": "nvmm", "host_boot": "earlier", "rdtscp": "no", "tsc_adjust": "no"}),
             ),
             Profile(
                 "ich",
@@ -100,4 +100,8 @@ def resolve(profile: str, quirks: Mapping[str, str] | None = None) -> dict[str, 
     for name, value in (("pit_irq0", "timer"), ("pit_mode67", "own")):
         if chosen[name] == value and chosen["pit_count"] == "clocked":
             raise ValueError(f"{name}={value} needs pit_count=elapsed")
+    if chosen["legacy"] == "absent":
+        chosen["pit_power_on"] = "unprogrammed"
+    if chosen["host_x2apic"] == "no" and chosen["policy"] == "bare":
+        chosen["lapic_x2apic"] = "no"
     return chosen

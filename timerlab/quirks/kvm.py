@@ -35,6 +35,14 @@ QUIRKS: tuple[Quirk, ...] = (
         present="TSC kHz and APIC bus kHz",
     ),
     quirk(
+        "kvm_irqchip",
+        "where the interrupt controllers of a guest are, with policy=kvm",
+        "Linux Documentation/virt/kvm/api.rst, KVM_CREATE_IRQCHIP, KVM_INTERRUPT; KVM_CAP_SPLIT_IRQCHIP",
+        kernel="in KVM, all of them: KVM_INTERRUPT gives ENXIO",
+        split="local APICs in KVM, the others in userspace: KVM_INTERRUPT hands over what the 8259s ask for",
+        user="in userspace, all of them: KVM_INTERRUPT queues each vector for the vCPU",
+    ),
+    quirk(
         "kvm_user_set",
         "userspace's first write to the TSC",
         f"{_X86}, kvm_synchronize_tsc; Linux 6.7 added user_set_tsc",

@@ -17,6 +17,13 @@ QUIRKS = (
         qemu="the same, as QEMU has it",
     ),
     quirk(
+        "rtc_crystal",
+        "the crystal, where DV names another one than 32.768 kHz",
+        f"{_MC}, Register A, DV; IBM PC AT Technical Reference, Real-Time Clock, which has 32.768 kHz",
+        as_dv="is the one that DV names",
+        khz32="has 32.768 kHz all the same: with DV 000 a second takes 128 s, with DV 001 32 s",
+    ),
+    quirk(
         "rtc_pf",
         "when PF is set",
         f"{_MC}, Register C; docs/qemu.md, F18",
