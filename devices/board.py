@@ -259,6 +259,7 @@ class Board:
         self.os, self.probe = GuestOs(sight), Probe(sight.tsc, sight.tsc_khz, config.vcpus)
         hosting.sched.followers.append(self.os)
         hosting.sched.on_leap, hosting.sched.before = self.os.leap, self.os.catch_up
+        hosting.sched.watched = lambda: (fabric.guest.reacts or bool(fabric.ticked)) and flow.estimated_since is None
 
         self.nmi = 0
         """The level of NMI, which LINT1 of each local APIC sees."""

@@ -117,9 +117,9 @@ class Budget(Leaps):
         for run in runs:
             source, train = run.source, run.train
             if source.gate >= 0:
-                if run.left and train.last_level == self.fabric.out >> source.gate & 1:
+                if run.left and run.last_level == self.fabric.out >> source.gate & 1:
                     self.fabric.set_out(self.fabric.out ^ 1 << source.gate)
-                run.at = train.count
+                run.at += run.left
                 continue
             if run.left:
                 rises = (run.left + (train.level ^ (run.at & 1))) // 2

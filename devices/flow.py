@@ -20,7 +20,7 @@ from typing import Any
 
 from timerlab.devices.budget import Budget
 from timerlab.devices.fabric import Fabric
-from timerlab.devices.run import Run, spread
+from timerlab.devices.run import Gates, Run, spread
 from timerlab.devices.source import Source
 from timerlab.devices.ticks import Delay, moved
 from timerlab.line import Gap, Train
@@ -105,7 +105,7 @@ class Flow(Budget):
             fabric.ticks.after(to)
         if len(self.queue) > MANY and len(self.queue) > (EXACT if self._moments_matter() else MANY):
             self._join()
-        runs = self._runs() if fabric.ticked else [Run(source, train) for source, train in self.queue]
+        runs = self._runs()
         self.runs = runs
         if self.queue:
             self.queue.clear()
@@ -132,17 +132,20 @@ class Flow(Budget):
         return bool(self.fabric.ticked or self.fabric.out) or any(source.gate >= 0 for source, _ in self.queue)
 
     def _runs(self) -> list[Run]:
-        """What is in the queue, where some sources stand still while their vCPU is out."""
-        runs = []
+        """What is in the queue; some sources stand still while their vCPU is out."""
+        runs: list[Run] = []
+        gates: dict[Source, list[Train]] = {}
         for source, train in self.queue:
-            if isinstance(source.tick, Delay):
+            if source.gate >= 0:
+                gates.setdefault(source, []).append(train)
+            elif isinstance(source.tick, Delay):
                 source.tick.absorb(train)
             else:
                 runs.append(Run(source, train))
         for source in self.fabric.ticked:
             if isinstance(source.tick, Delay):
                 runs += [Run(source, train) for train in source.tick.coming()]
-        return runs
+        return [*(Gates(source, trains) for source, trains in gates.items()), *runs]
 
     def _hold(self, runs: list[Run]) -> None:
         """What has not come yet stays where it is."""

@@ -23,6 +23,9 @@ UPDATE_DELAY_NS = 100_000_000
 SYNC_PERIOD_NS = 300 * NS_PER_S
 """KVMCLOCK_SYNC_PERIOD."""
 
+FAR_NS = 10 * NS_PER_S
+"""A stretch of time in which refreshes that each load asks for are done one by one."""
+
 TSC_STABLE, REALTIME, HOST_TSC = 2, 4, 8
 """Flags of KVM_GET_CLOCK and KVM_SET_CLOCK."""
 
@@ -276,11 +279,13 @@ class KvmClock(Policy):
                 else:
                     self.state.vcpus[u].pending |= CLOCK
 
-    def appointments(self, to: int) -> tuple[int, ...]:
+    def appointments(self, now: int, to: int) -> tuple[int, ...]:
         """The refresh 100 ms after something, and the next and the last periodic one up to `to`. Without a master clock
-        each load of a vCPU may ask for the former again: then it is none.
+        each load of a vCPU may ask for the former: then there is always one, or none at all if `to` is far away.
         """
         vm = self.state.vm
+        if not vm.use_master and to - now <= FAR_NS:
+            return (now,)
         if vm.use_master and vm.update_due is not None and vm.update_due <= to:
             return (vm.update_due,)
         if vm.sync_due is None or vm.sync_due > to:

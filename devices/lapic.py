@@ -25,7 +25,8 @@ __all__ = ["MSRS", "SIZE", "Lapic"]
 
 FIELDS = tuple(LapicState.__dataclass_fields__)
 _values = attrgetter(*FIELDS)
-_SEEN = tuple(name for name in FIELDS if name not in ("base", "id", "ldr", "lvt_cmci", "extint", "lint0_written", "wrote"))
+_HIDDEN = ("base", "id", "ldr", "lvt_cmci", "extint", "lint0_written", "wrote")
+_SEEN = tuple(name for name in FIELDS if name not in _HIDDEN)
 """The registers that `peek` gives as they stand."""
 _seen = attrgetter(*_SEEN)
 

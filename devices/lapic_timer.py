@@ -7,7 +7,8 @@ expires when the TSC that the vCPU sees reaches the deadline.
 
 `Timer` is the manual's counting rule. `LoadTimer` is QEMU's, which counts from the time of the last write to TMICT
 whatever was written to the divider or the mode since (L5, L6). A timer that is not always running (lapic_arat=no,
-CPUID.6:EAX[2] = 0) stands still while its processor sleeps in C3: its bus clock is then the one at which it fell asleep.
+CPUID.6:EAX[2] = 0) stands still while its processor sleeps in C3: its bus clock is then the one at which it fell
+asleep.
 """
 
 from __future__ import annotations

@@ -244,6 +244,16 @@ class GuestOs(Boot, Device):
             track.extend(thinned)
         track.append((now, drifts))
 
+    def next_look(self, now: int) -> int | None:
+        """When the system next does something by itself: a check of the TSC, a watchdog's timer, NTP's poll, the end of
+        a calibration. None while it is off.
+        """
+        s = self.state
+        if s.stage == "off":
+            return None
+        moments = [s.cs_due, s.cal_end, self.ntp.due, *[core.due for core in self.cores]]
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
     # -- what a device is
 
     def next_event(self, now: int) -> Iterator[tuple[int, str]]:

@@ -40,6 +40,11 @@ class Run:
         return self.train.count - self.at
 
     @property
+    def last_level(self) -> int:
+        """The line's level after all of them."""
+        return self.train.last_level
+
+    @property
     def long(self) -> bool:
         """Whether a leap along it is worth the while; none is along a vCPU's run line."""
         return self.train.count - self.at > 2 * KEPT and self.source.gate < 0
@@ -98,6 +103,51 @@ class Run:
         pulses = max(0, (self.train.until(until) - self.at - KEPT) // 2)
         self.at += 2 * pulses
         return pulses
+
+
+class Gates(Run):
+    """All that a vCPU's run line does: trains, one after the other, as one. `at` counts the edges of all of them."""
+
+    __slots__ = ("begun", "count", "number", "trains")
+
+    def __init__(self, source: Source, trains: list[Train]) -> None:
+        super().__init__(source, trains[0])
+        self.trains = trains
+        self.count = sum(train.count for train in trains)
+        self.number = self.begun = 0
+        """The train in which `at` lies, and the edges before that."""
+
+    @property
+    def left(self) -> int:
+        """Edges still to come."""
+        return self.count - self.at
+
+    @property
+    def last_level(self) -> int:
+        """The line's level after all of them."""
+        return self.trains[-1].last_level
+
+    @property
+    def next_ns(self) -> int:
+        """When the next edge is; there must be one."""
+        self._go_on()
+        return self.train.ns(self.at - self.begun)
+
+    def _go_on(self) -> None:
+        while self.at - self.begun >= self.train.count and self.number + 1 < len(self.trains):
+            self.begun += self.train.count
+            self.number += 1
+            self.train = self.trains[self.number]
+
+    def edges(self) -> Iterator[tuple[int, int]]:
+        """(ns, level) of the edges from `at` on."""
+        self._go_on()
+        first = self.at - self.begun
+        for number in range(self.number, len(self.trains)):
+            train = self.trains[number]
+            for index in range(first, train.count):
+                yield train.ns(index), train.level ^ (index & 1)
+            first = 0
 
 
 def spread(gap: Gap, level: int, since: int) -> Train | None:

@@ -28,7 +28,8 @@ class Sched(Leaps):
     it is halted. `whole_round` tells after how many stretches of so many ns every processor's TSC has made whole ticks;
     `arrive` is called when the VM is on another host, `on_move` when a vCPU is on another processor, `on_stop`
     when one that is out is stopped with the VM, `on_leap` when many windows were passed over, `before` when something
-    is about to happen by itself; `appointments` tells of what else comes in its time, as `Policy.appointments` does.
+    is about to happen by itself; `appointments` tells of what else comes in its time (`Policy.appointments`), and
+    `watched` whether it matters when each window of an irregular load is.
     """
 
     name = "sched"
@@ -43,7 +44,8 @@ class Sched(Leaps):
         self.on_stop: Callable[[int, int], None] = lambda v, now: None
         self.whole_round: Callable[[int], int] = lambda period: 1
         self.on_leap: Callable[[int], None] = lambda now: None
-        self.appointments: Callable[[int], tuple[int, ...]] = lambda to: ()
+        self.appointments: Callable[[int, int], tuple[int, ...]] = lambda now, to: ()
+        self.watched: Callable[[], bool] = lambda: True
         self.before: Callable[[int], None] = lambda now: None
         self.state = SchedState(tuple(Run(v % pcpus, v % pcpus) for v in range(vcpus)), others=(0,) * pcpus)
 

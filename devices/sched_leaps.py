@@ -18,6 +18,8 @@ from timerlab.line import Gap, Train
 
 FEW = 40
 """So many windows of one vCPU are gone through one by one before a leap is thought of."""
+DRAWN = 10_240
+"""Windows at irregular places whose edges are told one by one; a guest that sees more of them is estimated anyway."""
 LONGEST_ROUND = 64
 """Rounds of a load after which every host TSC has made whole ticks, at most; beyond it, a cycle may be missing."""
 UNLIKE = 1000
@@ -40,7 +42,8 @@ class Leaps(Turns):
     """The part of `Sched` by which time passes."""
 
     on_leap: Callable[[int], None]
-    appointments: Callable[[int], tuple[int, ...]]
+    watched: Callable[[], bool]
+    appointments: Callable[[int, int], tuple[int, ...]]
 
     def sync(self, now: int) -> None:
         """Windows that begin and end up to `now`, in the order of time; many at once."""
@@ -77,9 +80,9 @@ class Leaps(Turns):
             elif (due := self.due(v)) is not None:
                 stops.append(due)
         to = min([to, *[stop - 1 for stop in stops]])
-        begins = max((loads[v].begins for v in going), default=to)
+        begins = max((max(loads[v].begins, self.state.runs[v].until or 0) for v in going), default=to)
         least = 5 * max((rounds.length for rounds in going.values()), default=0)
-        if moments := self.appointments(to):
+        if moments := self.appointments(begins, to):
             # one soon would be counted as if it came with each round; and the last one is to find things as they are
             to = min((moment for moment in moments if moment - begins < least), default=moments[-1]) - 1
         if not going or to - begins < least:
@@ -96,9 +99,15 @@ class Leaps(Turns):
             self._step(turn)
             for v, rounds in going.items():
                 run = self.state.runs[v]
-                if len(rounds.seen) < 2 and not run.cause and run.load is not None and run.load.index >= rounds.look:
+                if len(rounds.seen) < 2 and run.load and run.load.index >= rounds.look and self._just_back(run):
                     rounds.seen.append(self._numbers(v))
                     rounds.look = run.load.index + rounds.windows
+
+    @staticmethod
+    def _just_back(run: Run) -> bool:
+        """Whether a vCPU came back from a window of its load, and not from anything else."""
+        load = run.load
+        return not run.cause and load is not None and run.since == load.after(-1).begins + load.out
 
     def _jump(self, going: dict[int, Rounds], to: int) -> None:
         """Give each vCPU as many more rounds as there is time for."""
@@ -136,9 +145,18 @@ class Leaps(Turns):
         """The edges of so many windows from the one at `due` on."""
         inside, stolen, _ = self.lines[v]
         if load.seed is not None:
-            last = load.after(windows - 1).begins + load.out
+            told = min(windows, DRAWN) if self.watched() else 0
+            drawn = [load.after(number).begins for number in range(told)]
+            edges = [edge for begins in drawn for edge in (begins, begins + load.out)]
+            if told and not inside.level:
+                edges = [due, *edges[:-1]]
             for line in (inside, stolen):
-                line.absorb((Gap(windows, windows, last),))
+                pairs = zip(edges[::2], edges[1::2], strict=True)
+                line.absorb([Train(NANOSECONDS, a, 1 - line.level, b - a, b - a, 2) for a, b in pairs])
+            if windows > told:
+                last = load.after(windows - 1).begins + load.out
+                for line in (inside, stolen):
+                    line.absorb((Gap(windows - told, windows - told, last),))
             return
         rest = load.period - load.out
         hold, rest = (load.out, rest) if inside.level else (rest, load.out)

@@ -295,3 +295,15 @@ def test_a_page_that_xens_hypercall_registers_is_that_of_the_msr():
         s.skip("1s")
         assert s.do("pvread").value == 1_999_999_999
     assert made[0] == made[1] and made[0][0] == 2
+
+
+@pytest.mark.parametrize(
+    ("profile", "quirks", "told"),
+    [("nvmm", {}, True), ("nvmm", {"invariant_tsc": "hidden"}, False), ("kvm", {}, False)],
+)
+def test_a_move_to_another_rate_is_told_where_cpuid_has_said_that_there_is_one(profile, quirks, told):
+    s = Session(profile=profile, quirks=quirks)
+    s.skip("1s")
+    words = s.do("migrate host 3000000").text
+    assert words.endswith("it ran at 2600000 kHz and now does at 3000000 kHz") == told
+    assert "CPUID" not in s.do("migrate host 3000000").text

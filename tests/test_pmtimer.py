@@ -293,3 +293,9 @@ def test_accesses_in_words():
     assert look(TMR, 32) == "timer, 10 738 636"
     assert look(TMR) == "low bits of the timer, 10 738 636"
     assert look(TMR + 2) == "upper bits of the timer, 10 738 636"
+
+
+def test_the_fadt_names_a_century_byte_where_the_rtc_has_one():
+    for century, index in (("ram", 0), ("counts", 0x32)):
+        chip = PmTimer(Clock.at(3_579_545), resolve("datasheet", {"rtc_century": century}), Line("acpi.sci"))
+        assert chip.peek(0)["acpi.century"] == index

@@ -317,7 +317,11 @@ def _condition_words(session: Session, done: list[str]) -> Iterator[tuple[str, s
     elif last in ("until", "expect"):
         yield from (("rise", "the line goes up"), ("fall", "the line goes down"), ("at", "a moment"))
         if last == "expect":
-            yield from (("fault", "a command that faults"), ("refused", "one that makes no sense now"), ("inb", "what a read gives"))
+            yield from (
+                ("fault", "a command that faults"),
+                ("refused", "one that makes no sense now"),
+                ("inb", "what a read gives"),
+            )
         seen = session.peeks()
         yield from ((name, f"now {'none' if value is None else value}") for name, value in seen.items())
     elif last in session.words.peeks and done[-2] not in ("rise", "fall"):

@@ -126,6 +126,8 @@ class Foresight(ABC):
             moments = [event[0] for event in self._events()]
             moments += [vcpu.state.busy_until for vcpu in self.board.vcpus]
             moments += [self.board.ticks.next_moment(), self.board.policy.next_event(self.now)]
+            if name.startswith("os."):
+                moments.append(self.board.os.next_look(self.now))
         return min((moment for moment in moments if moment is not None and moment > self.now), default=None)
 
     def reach(self, name: str, op: str, value: int) -> int | None:

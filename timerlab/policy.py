@@ -151,9 +151,9 @@ class Policy:
         """When it next does something by itself, or None."""
         return None
 
-    def appointments(self, to: int) -> tuple[int, ...]:
-        """Moments of its own up to `to` that a leap over many rounds of a load is not to begin or end among: the next
-        one, and the last one.
+    def appointments(self, now: int, to: int) -> tuple[int, ...]:
+        """Moments of its own from `now` to `to` that a leap over many rounds of a load is not to begin or end among:
+        the next one, and the last one.
         """
         return ()
 

@@ -41,7 +41,8 @@ class Session(Verbs):
     `profile` names a set of quirks and constants, `quirks` puts single ones on top; `pit_hz`, `tsc_khz`, `apic_bus_hz`
     (int or Fraction), `hpet_period_fs` and `hpet_timers` put other constants in the place of the profile's. `vcpus`
     is 1 to 64, `guest` says who takes interrupts: "none", "manual", "ideal" or "latency=50us". `start` is the calendar
-    date of time 0, `pcpus` how many processors the host has, if not one for each vCPU. ValueError says which of them makes no sense.
+    date of time 0, `pcpus` how many processors the host has, if not one for each vCPU. ValueError says which of them
+    makes no sense.
     """
 
     horizon = HORIZON_NS

@@ -27,6 +27,7 @@ from timerlab.views.irq_rows import (
 from timerlab.views.marks import strongest
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row, Span, clip, pad
+from timerlab.views.wave_lines import label
 
 __all__ = ["IrqPanel", "Line", "lines", "rows"]
 
@@ -178,7 +179,7 @@ def _table(frame: Frame, shown: Sequence[Line], width: int) -> list[Row]:
         row: list[Span] = [(f"{line.name:<{first - 2}}", "strong"), (mark, "changed"), (" ", "text")]
         row += [(f"{line.source:<{second}}", "text"), *_signs(bool(line.request), bool(line.service), bool(line.mask))]
         table.append(pad((*row, *_numbers(line.counts, counts)), width))
-    return [*table, _guest(frame, first, width)]
+    return [*table, _guest(frame, first, width), *_policies(frame, first, width)]
 
 
 @lru_cache(16)
@@ -222,6 +223,25 @@ def _guest(frame: Frame, first: int, width: int) -> Row:
     if spurious:
         row.append((f"   {count(spurious)} spurious", "attention"))
     return pad(clip(row, width), width)
+
+
+def _policies(frame: Frame, first: int, width: int) -> list[Row]:
+    """One row for each source with a tick policy: what it lost, what came late, what it made up."""
+    table: list[Row] = []
+    for name, policy in frame.peeks.items():
+        if not name.endswith(".policy") or not name.startswith("ticks."):
+            continue
+        put = name.removesuffix("policy")
+        row: list[Span] = [(f"{'policy':<{first}}", "label"), (f"{policy}", "strong")]
+        source = label(put[6:-1]).removesuffix(" req")
+        row.append((f"  {source}, for v{frame.peeks[put + 'vcpu']}", "label"))
+        for what, words in (("late", "late"), ("lost", "lost"), ("made_up", "made up"), ("lag", "behind")):
+            value = frame.number(put + what)
+            if value or what == "late":
+                role = "attention" if value and what in ("lost", "lag") else "text"
+                row += [("  ", "text"), (count(value), role), (f" {words}", "label")]
+        table.append(pad(clip(row, width), width))
+    return table
 
 
 def _shown_pins(frame: Frame) -> list[int]:

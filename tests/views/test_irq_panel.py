@@ -200,3 +200,13 @@ async def test_the_title_says_what_an_initialisation_waits_for():
         panel = app.query_one(IrqPanel)
         panel.see(frame(session))
         assert "ICW2 DUE 28h" in panel.text().split("\n")[0]
+
+
+def test_a_tick_policy_has_a_row_with_what_it_lost_and_made_up() -> None:
+    session = Session(guest="ideal")
+    for command in ("os boot setup", "policy pit reinject", "skip 100ms", "preempt v0 20ms", "skip 50ms"):
+        session.do(command)
+    shown = [plain(row) for row in irq.rows(Camera(session).take(), 64)]
+    assert any(row.split() == "policy reinject IRQ0, for v0 20 late 19 made up".split() for row in shown)
+    session.do("policy pit off")
+    assert not any(row.startswith("policy") for row in (plain(r) for r in irq.rows(Camera(session).take(), 64)))

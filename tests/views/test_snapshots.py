@@ -79,6 +79,36 @@ def app(tmp_path: Path) -> Callable[[], TimerlabApp]:
     return made
 
 
+KVM = """\
+wrmsr kvm_wall_clock 2000h
+wrmsr kvm_steal_time 3001h
+wrmsr kvm_steal_time 30c1h v3
+os boot setup
+l2 offset 1000000000
+skip 8s
+preempt v0 4100us
+skip 10ms
+hostload v3 8ms 20ms
+hostload v2 1ms 30ms
+halt v1
+l2 enter
+skip 4s"""
+
+
+@pytest.fixture
+def hosted(tmp_path: Path) -> Callable[[], TimerlabApp]:
+    """Makes the screen on a guest of KVM that keeps time, with vCPUs that are stolen, and L2 running on v0."""
+
+    def made() -> TimerlabApp:
+        session = Session(vcpus=4, profile="kvm", guest="ideal")
+        for command in KVM.splitlines():
+            session.do(command)
+        history = History(tmp_path / "history", clock=lambda: 0.0)
+        return TimerlabApp(session, pacer_clock=lambda: 0, history=history)
+
+    return made
+
+
 def themed(theme: str) -> Before:
     """Chooses a theme before the picture."""
 
@@ -147,6 +177,15 @@ def test_each_panel_at_80_columns(snap_compare: Snap, app: Callable[[], Timerlab
 @pytest.mark.parametrize("key", ["5", "w"])
 def test_other_pages_beside_the_devices(snap_compare: Snap, app: Callable[[], TimerlabApp], key: str) -> None:
     assert snap_compare(app(), terminal_size=SIZES["120x40"], run_before=pressed(key))
+
+
+@pytest.mark.parametrize(("key", "size"), [(key, "80x24") for key in "6789v"] + [("7", "120x40"), ("8", "120x40")])
+def test_a_guest_of_a_hypervisor(snap_compare: Snap, hosted: Callable[[], TimerlabApp], key: str, size: str) -> None:
+    assert snap_compare(hosted(), terminal_size=SIZES[size], run_before=pressed(key))
+
+
+def test_a_guest_of_a_hypervisor_on_a_large_screen(snap_compare: Snap, hosted: Callable[[], TimerlabApp]) -> None:
+    assert snap_compare(hosted(), terminal_size=SIZES["200x60"], run_before=pressed("7"))
 
 
 def test_help_in_a_cell_of_a_large_screen(snap_compare: Snap, app: Callable[[], TimerlabApp]) -> None:

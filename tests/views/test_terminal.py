@@ -116,7 +116,7 @@ def test_resize_goes_through_all_three_shapes(terminal: Opener) -> None:
     one.resize(30, 4)
     one.until(lambda text: "PIT" not in text and "paused" in text, "time and prompt alone")
     one.resize(80, 24)
-    one.shows("1 pit", "Port 61h", "? keys")
+    one.shows("1pit", "Port 61h", "? keys")
 
 
 def test_running_time_moves_and_pauses(terminal: Opener) -> None:

@@ -125,8 +125,8 @@ CALLS: Mapping[str, Call] = MappingProxyType(
 )
 """What `kvm` can do."""
 
-_FORMS = {"word": "VALUE", "vector": "VECTOR", "khz": "KHZ", "khz?": "[KHZ]", "time": "TIME", "realtime?": "[realtime NS]",
-          "source": "tsc|hpet"}  # fmt: skip
+_FORMS = {"word": "VALUE", "vector": "VECTOR", "khz": "KHZ", "khz?": "[KHZ]", "time": "TIME",
+          "realtime?": "[realtime NS]", "source": "tsc|hpet"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +220,9 @@ class KvmCall(Tried):
 @click.pass_context
 def kvm(ctx: click.Context, call: str, words: tuple[str, ...]) -> KvmCall:
     """What KVM's userspace does to a vCPU (get_tsc, set_tsc, set_adjust, set_offset, set_tsc_khz, kvmclock_ctrl,
-    create, interrupt VECTOR) or to the VM (get_clock, set_clock TIME [realtime NS]); an INIT (init); what asks for a refresh (refresh,
-    update); what happens to its host: clocksource tsc or hpet, unstable, host_tsc_step CYCLES, step_realtime NS.
+    create, interrupt VECTOR) or to the VM (get_clock, set_clock TIME [realtime NS]); an INIT (init); what asks for a
+    refresh (refresh, update); what happens to its host: clocksource tsc or hpet, unstable, host_tsc_step CYCLES,
+    step_realtime NS.
 
     The value of an ioctl that fails is -22, EINVAL; of `interrupt` -6, ENXIO, or -17, EEXIST, too.
     """

@@ -231,8 +231,8 @@ def note(text: tuple[str, ...]) -> Note:
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def expect(words: Words, what: tuple[Token, ...]) -> Command:
-    """State what must be so: a condition, what a command returns, that a command faults in the guest, or that it would be
-    refused as making no sense now. One that is not met fails the script.
+    """State what must be so: a condition, what a command returns, that a command faults in the guest, or that it would
+    be refused as making no sense now. One that is not met fails the script.
     """
     from timerlab.commands import group, parse_tokens
 
