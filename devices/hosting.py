@@ -21,7 +21,7 @@ from timerlab.devices.cpuid import Registers
 from timerlab.devices.host import Host
 from timerlab.devices.kvm import Kvm
 from timerlab.devices.nested import Nested
-from timerlab.devices.nvmm import Nvmm
+from timerlab.devices.nvmm import KVM_FEATURE_CLOCKSOURCE2, Nvmm
 from timerlab.devices.palacios import Palacios
 from timerlab.devices.pv import Pv
 from timerlab.devices.pv_state import Wires
@@ -143,7 +143,8 @@ class Hosting:
             int(config.bus_hz / 1000),
             lambda v: self.vcpus[v].state.interrupts,
         )
-        pv = Pv(config.vcpus, quirks, wires)
+        features = KVM_FEATURE_CLOCKSOURCE2 if isinstance(policy, Nvmm) else None
+        pv = Pv(config.vcpus, quirks, wires, features)
         if isinstance(policy, Nvmm):
             policy.registered = pv.register
         return pv
@@ -307,9 +308,9 @@ class Hosting:
 
     def hypervisor(self, leaf: int) -> Registers | None:
         """CPUID 40000000h and on, where there is a hypervisor that answers."""
-        if self.pv is not None and (isinstance(self.policy, Kvm) or self.policy.quirks["nvmm_pvclock"] == "kvm"):
-            return self.pv.cpuid(leaf)
-        return self.policy.cpuid(leaf) if isinstance(self.policy, Nvmm) else None
+        if isinstance(self.policy, Nvmm):
+            return self.policy.cpuid(leaf)
+        return None if self.pv is None else self.pv.cpuid(leaf)
 
     def snapshot(self) -> tuple[Any, ...]:
         """What no device keeps."""

@@ -212,11 +212,12 @@ class GuestOs(Boot, Device):
                 self.guard_clock(now)
                 if self.ntp.on:
                     ntp.advance(self.ntp, self.raw_drift, now)
-            self._note_counters(now)
         if s.stage == "up":
             for v, core in enumerate(self.cores):
                 if not core.out:
                     self.guard_core(v, core, now)
+        if not self.cores[0].out:
+            self._note_counters(now)  # now that nobody reads them for a moment before it
         s.at = now
 
     def _note_counters(self, now: int) -> None:

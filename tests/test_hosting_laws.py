@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from modelhosting import PAGE, TIMES, a_line, a_program, kvm_call, options, sched_call
 
@@ -16,7 +16,7 @@ from timerlab.devices import flow
 from timerlab.units import UNITS
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
-LONGEST = 3 if DEEP else 0
+LONGEST = 2 if DEEP else 0
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,7 +32,11 @@ def programs(draw, moves=25, longest=LONGEST, **fixed):
     """Options of a session, and commands; `fixed` options are as they are told."""
     rng = draw(st.randoms(use_true_random=False))
     chosen = options(rng) | fixed
-    return chosen, a_program(rng, chosen, moves, longest)
+    program = a_program(rng, chosen, moves, longest)
+    if chosen["profile"] in ("palacios", "nvmm"):
+        # where each window of a load moves the TSC, a guest that keeps time is estimated over many of them
+        program = [line for line in program if not (line.startswith("os ") and "skip 10s" in program)]
+    return chosen, program
 
 
 def ns_of(line):
@@ -87,7 +91,7 @@ def test_time_may_pass_in_any_slices(case, seed):
 
 @given(programs(), st.integers(0, 2**32))
 def test_looking_changes_nothing(case, seed):
-    config, program = case
+    config, _ = case
     rng, s = random.Random(seed), after(*case)
     digest, snapshot, seen = s.machine.digest(), s.machine.snapshot(), s.peeks()
     for name in rng.sample(sorted(seen), 30):
@@ -195,7 +199,15 @@ def test_under_kvm_a_vcpu_that_comes_back_on_a_processor_behind_goes_on_from_whe
 
 def clock_call(rng, v, p):
     """What KVM's userspace may do while it promises that kvmclock only goes on."""
-    return rng.choice(("set_tsc", "set_clock", f"kvm refresh {v}", f"kvm update {v}", f"wrmsr tsc 5 {v}"))
+    return rng.choice(
+        (
+            "set_tsc",
+            "set_clock",
+            f"kvm refresh {v}",
+            f"kvm update {v}",
+            f"wrmsr tsc_adjust {rng.choice((-(10**6), 10**6))} {v}",
+        )
+    )
 
 
 @given(scheduled(("kvm",), more=clock_call))

@@ -52,6 +52,8 @@ class ByHand(Sights):
         if served is None:
             return None
         state.served += (served,)
+        if self.board.pv is not None:
+            self.board.pv.apf[vcpu].woken()
         self._accessed()
         return served.vector
 

@@ -339,8 +339,8 @@ def l2(context: click.Context, words: tuple[str, ...]) -> Command:
     """A guest of the guest: L1 is a hypervisor too and runs L2. `enter` (also `vmrun`, or `vmlaunch` and `vmresume`)
     lets L2 run, `exit` goes back to L1; while L2 runs, `rdtsc`, `rdmsr` and `wrmsr` are L2's.
 
-    L2's TSC is L1's plus L2's offset: with -4 and +1 the processor has -3 while L2 runs, and -4 again after its exit. If
-    L1's becomes -3.5 meanwhile, the processor's becomes -2.5, which is what the next VM entry would make it.
+    L2's TSC is L1's plus L2's offset: with -4 and +1 the processor has -3 while L2 runs, and -4 again after its exit.
+    If L1's becomes -3.5 meanwhile, the processor's becomes -2.5, which is what the next VM entry would make it.
 
     The rest is what L1 writes into vmcs12 or vmcb12, and counts from the next VM entry on. A ratio is a number with a
     point, `1.5`, or the register's bits. `intercept` says which instructions of L2's exit to L1. The preemption timer
