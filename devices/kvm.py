@@ -82,6 +82,7 @@ class Kvm(KvmClock):
             self._scale(v, self.host_khz(v))
         vm.online += 1
         one.pending |= GLOBAL
+        one.asked = "the vCPU was made"
         self._synchronize(v, 0, now, user=False)
         self._put(v, now)
         if self.in_guest(v):
@@ -115,7 +116,7 @@ class Kvm(KvmClock):
             self.set_tsc(v, tsc[v], now)
             self.set_adjust(v, adjusts[v], now)
         self.set_clock(clock, now)
-        self.request_all(GLOBAL, now)
+        self.request_all(GLOBAL, now, "the VM arrived")
 
     # -- leaving the guest and coming back
 
@@ -128,6 +129,7 @@ class Kvm(KvmClock):
         one.last_guest_tsc = self.vcpus[v].l1_tsc(now)
         if one.always_catchup:
             one.pending |= CLOCK
+            one.asked = "its TSC is caught up at every exit"
         if cause in LOADS:
             self._put(v, now)
 
@@ -156,6 +158,7 @@ class Kvm(KvmClock):
             cpu.set_l1(now, offset=(cpu.offset + change) % WORD)
             one.offset_adjustment = 0
             one.pending |= CLOCK
+            one.asked = "the host was suspended"
         if not moved and not vm.unstable:
             return
         host = cpu.host_tsc(now)
@@ -166,6 +169,7 @@ class Kvm(KvmClock):
             one.catchup = True
         if not vm.use_master:
             one.pending |= GLOBAL
+            one.asked = "it was loaded without a master clock"
         if backwards:  # not earlier: nobody may see this vCPU's page before its offset is right
             self.clocksource(False, now)
 
@@ -185,7 +189,7 @@ class Kvm(KvmClock):
             raise ValueError("the host's TSC is unstable, and cannot be its clocksource")
         if vm.tsc_clock != tsc:
             vm.tsc_clock = tsc
-            self.request_all(MASTER, now)
+            self.request_all(MASTER, now, "the host's clocksource changed")
 
     def suspended(self, now: int) -> None:
         """The host goes to sleep: every vCPU that is in its guest is put."""
@@ -225,7 +229,7 @@ class Kvm(KvmClock):
             self.mark_unstable(now)
         for v in changed:
             self.state.vcpus[v].host_khz = self.host_khz(v)
-            self.request(v, CLOCK, now)
+            self.request(v, CLOCK, now, "the host's TSC has another rate")
 
     # -- rates
 
@@ -312,7 +316,7 @@ class Kvm(KvmClock):
         for that.
         """
         super().write_adjust(v, value, now)
-        self.request(v, CLOCK, now)
+        self.request(v, CLOCK, now, "the guest wrote TSC_ADJUST")
 
     # -- a load that comes again and again
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from timerlab.devices.kvm_state import CLOCK, GLOBAL, MASTER, KvmState, VcpuState, VmState
 from timerlab.devices.kvm_tsc import cycles
-from timerlab.policy import Cpu, Policy, Stamp
+from timerlab.policy import Cpu, Note, Policy, Stamp
 from timerlab.scaling import NS_PER_S, WORD, apply_scale, scaled, time_scale
 
 UPDATE_DELAY_NS = 100_000_000
@@ -96,18 +96,19 @@ class KvmClock(Policy):
 
     # -- requests
 
-    def request(self, v: int, what: int, now: int) -> None:
-        """Ask a vCPU for something (CLOCK, GLOBAL, MASTER): at once, or before its next entry."""
+    def request(self, v: int, what: int, now: int, why: str = "it was asked for") -> None:
+        """Ask a vCPU for something (CLOCK, GLOBAL, MASTER): at once, or before its next entry. `why` is for the log."""
         one = self.state.vcpus[v]
         if one.created:
             one.pending |= what
+            one.asked = why
             if self.in_guest(v):
                 self.service(v, now)
 
-    def request_all(self, what: int, now: int) -> None:
+    def request_all(self, what: int, now: int, why: str) -> None:
         """Ask all vCPUs for it."""
         for v in self._created():
-            self.request(v, what, now)
+            self.request(v, what, now, why)
 
     def service(self, v: int, now: int) -> None:
         """Do what vCPU `v` was asked for, in the order of vcpu_enter_guest."""
@@ -147,6 +148,7 @@ class KvmClock(Policy):
         """kvm_end_pvclock_update; `last` is the vCPU that is at it, and goes on with its own requests."""
         for u in self._created():
             self.state.vcpus[u].pending |= CLOCK
+            self.state.vcpus[u].asked = self.state.vcpus[u].asked or "the master clock's pair was taken"
         for u in self._created():
             if u != last and self.in_guest(u):
                 self.service(u, now)
@@ -160,7 +162,7 @@ class KvmClock(Policy):
         else:
             wanted = (vm.use_master and new_generation) or vm.use_master != could
         if wanted:
-            self.request(v, MASTER, now)
+            self.request(v, MASTER, now, "userspace wrote a TSC")
 
     # -- a page
 
@@ -196,6 +198,8 @@ class KvmClock(Policy):
             cpu.set_l1(now, offset=(cpu.offset + more) % WORD)
         one.last_guest_tsc, one.host_khz = stamp.tsc, self.host_khz(v)
         one.refreshes += times
+        self.notes.append(Note(now, v, one.asked or "it was asked for", times))
+        one.asked = ""
         self.refresh(v, stamp, times)
 
     def stamp(self, v: int, now: int) -> Stamp:
@@ -214,7 +218,7 @@ class KvmClock(Policy):
             if vm.boot_old != old:
                 wanted |= MASTER
             vm.boot_old = old
-        self.request(v, wanted, now)
+        self.request(v, wanted, now, "SYSTEM_TIME was written")
 
     def refresh_wanted(self, v: int, now: int) -> None:
         """A vCPU's page is to be written, as for KVM_KVMCLOCK_CTRL."""
@@ -261,9 +265,9 @@ class KvmClock(Policy):
         """The same, where vCPU `v` has not yet been told that it is `inside` its guest or not."""
         vm = self.state.vm
         while (due := self.next_event(now)) is not None and due <= now:
-            times = 1
+            times, why = 1, "every 300 s"
             if due == vm.update_due:
-                vm.update_due = None
+                vm.update_due, why = None, "100 ms after another one's"
             else:
                 last = now if vm.update_due is None else min(now, vm.update_due - 1)
                 if not any(one.catchup for one in self.state.vcpus):
@@ -274,10 +278,12 @@ class KvmClock(Policy):
                 if inside if u == v else self.in_guest(u):
                     one = self.state.vcpus[u]
                     one.pending &= ~CLOCK
+                    one.asked = why
                     self._refresh(u, due, times)
                     self.service(u, due)
                 else:
                     self.state.vcpus[u].pending |= CLOCK
+                    self.state.vcpus[u].asked = why
 
     def appointments(self, now: int, to: int) -> tuple[int, ...]:
         """The refresh 100 ms after something, and the next and the last periodic one up to `to`. Without a master clock

@@ -79,6 +79,8 @@ class VcpuState:
     """The host's rate when its page was refreshed last."""
     out: bool = False
     """vcpu_put was done: its next entry begins with vcpu_load."""
+    asked: str = ""
+    """Why its page is to be refreshed next."""
     refreshes: int = 0
     """How often its page was refreshed, registered or not."""
 

@@ -154,6 +154,9 @@ class Nvmm(Policy):
         """The vCPU comes back: on another pCPU, or where somebody wrote the TSC, it is re-based."""
         state = self.states[v]
         if moved and not self.dragonfly:
+            if not state.out:
+                # moved from within the kernel's loop, where nothing was noted: gtsc is of an exit long ago
+                state.gtsc = self.vcpus[v].l1_tsc(now)
             state.gtsc_want_update = True
             if state.why != "commit":
                 state.why = "move"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from timerlab.line import Train, turns_at
 from timerlab.machine import Machine
+from timerlab.policy import Note
 
 ASKING = ("irq.", "pin.", "hpet.", "lapic")
 """How the wires begin that ask for interrupts."""
@@ -18,9 +19,9 @@ APART = 3
 class Event:
     """An edge on a line at `t_ns`, or `count` of them from there to `last_ns`; `value` is the level that it goes to.
 
-    A vCPU's kinds are `stolen`, `out` (for another reason), `runs` and `halted`. The kind `estimate`: from here on
-    interrupts are counted in proportion, for several sources share a busy vCPU and the budget of edges that are handled
-    one by one is spent.
+    What a policy did by itself has its words as the kind. A vCPU's kinds are `stolen`, `out` (for another reason),
+    `runs` and `halted`. The kind `estimate`: from here on interrupts are counted in proportion, for several sources
+    share a busy vCPU and the budget of edges that are handled one by one is spent.
     """
 
     t_ns: int
@@ -43,8 +44,22 @@ def events(machine: Machine, lo: int, hi: int, limit: int) -> list[Event]:
                 found += _edges(train, name, "rise", 1, lo, hi)
         elif name.startswith("vcpu"):
             found += _states(machine, name, lo, hi)
+    found += _notes(machine, lo, hi)
     found.sort(key=lambda event: event.t_ns)
     return found[-limit:]
+
+
+def _notes(machine: Machine, lo: int, hi: int) -> list[Event]:
+    """What the policy did by itself: one event for all vCPUs that it did the same to."""
+    together: dict[tuple[int, str], list[Note]] = {}
+    for note in machine.board.policy.notes:
+        if lo <= note.ns < hi:
+            together.setdefault((note.ns, note.text), []).append(note)
+    found = []
+    for (ns, text), notes in together.items():
+        who = ", ".join(f"v{v}" for v in dict.fromkeys(note.vcpu for note in notes))
+        found.append(Event(ns, "policy", f"{who}: {text}", 0, max(note.times for note in notes), ns))
+    return found
 
 
 def _edges(train: Train, name: str, kind: str, level: int, lo: int, hi: int) -> list[Event]:

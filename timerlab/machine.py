@@ -23,6 +23,7 @@ from timerlab.devices.lapic import MSRS as LAPIC_MSRS
 from timerlab.devices.nested_state import ExitToL1
 from timerlab.errors import GuestFault
 from timerlab.line import Train
+from timerlab.policy import Note
 from timerlab.quirks import resolve
 
 APIC_PAGE = 0x1000
@@ -39,7 +40,7 @@ __all__ = ["Config", "Machine", "Snapshot"]
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A machine's state as plain data. Two snapshots are equal if the machines behave alike; `histories`, the edges
-    seen, do not count.
+    seen, and `notes`, what the policy did, do not count.
     """
 
     now: int
@@ -47,6 +48,7 @@ class Snapshot:
     fabric: tuple[Any, ...]
     lines: tuple[tuple[int, int], ...]
     histories: tuple[tuple[int, int, tuple[Train, ...]], ...] = field(compare=False)
+    notes: tuple[Note, ...] = field(default=(), compare=False)
 
 
 class Machine(ByHand):
@@ -303,6 +305,7 @@ class Machine(ByHand):
             ),
             tuple(line.snapshot() for line in self._lines),
             tuple(line.history() for line in self._lines),
+            tuple(self.board.policy.notes),
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -320,6 +323,8 @@ class Machine(ByHand):
         self._flow.since = snapshot.now
         for joint, hand in zip(self.board.joints.values(), hands, strict=True):
             joint.hand = hand
+        self.board.policy.notes.clear()
+        self.board.policy.notes.extend(snapshot.notes)
         self.board.reconnect()
         self.board.follow_compensation()
 

@@ -7,10 +7,11 @@ back, when somebody writes the TSC, and at timers of its own. Between those mome
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 from timerlab.regs import Peek
 from timerlab.scaling import WORD, scaled
@@ -68,6 +69,18 @@ class Stamp:
     stable: bool
 
 
+class Note(NamedTuple):
+    """What a policy did to a vCPU at a moment, `times` times over: the words for a log."""
+
+    ns: int
+    vcpu: int
+    text: str
+    times: int = 1
+
+
+NOTES = 512
+
+
 class Policy:
     """How host time becomes guest time. `vcpus` are in order of their index. What is not overridden is as on a
     processor without a hypervisor.
@@ -79,6 +92,8 @@ class Policy:
     def __init__(self, vcpus: Sequence[Cpu], quirks: Mapping[str, str]) -> None:
         self.vcpus = tuple(vcpus)
         self.quirks = quirks
+        self.notes: deque[Note] = deque(maxlen=NOTES)
+        """What it did by itself, newest last; no part of the state."""
 
     @property
     def peeks(self) -> Mapping[str, Peek]:

@@ -206,6 +206,10 @@ def _event(event: Event) -> Row:
     if event.kind == "estimate":
         words = "from here on interrupts are counted in proportion: too many share one vCPU"
         return (("guest ", "label"), (words, "attention"))
+    if event.source == "policy":
+        who, _, why = event.kind.partition(": ")
+        times = f", {count(event.count)} times" if event.count > 1 else ""
+        return (("pvclock of ", "label"), (who, "text"), (f" written{times}: {why}", "label"))
     if event.source.startswith("vcpu"):
         return _state(event)
     name = label(event.source).removesuffix(" req")
