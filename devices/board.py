@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar
 
 from timerlab.bus import IoBus, MemoryBus
@@ -224,9 +224,12 @@ class Board:
         self.flow = flow = Flow(fabric)
         for vcpu, lapic in zip(vcpus, fabric.lapics, strict=True):
             vcpu.followers.append(lapic.tsc_moved)
+            if self.pv is not None:
+                lapic.on_init = partial(self.pv.init, lapic.index)
 
         hosting.lapic_on = lambda v: fabric.lapics[v].apic_enabled and fabric.lapics[v].software_enabled
         hosting.interrupt = self._interrupt
+        hosting.on_arrival = self._arrived
         for run, (inside, _, _) in zip(fabric.runs, hosting.lines, strict=True):
             inside.sinks.append(lambda train, run=run: flow.put(run, train))  # type: ignore[misc]
 
@@ -329,6 +332,11 @@ class Board:
         wire = self.lines.get(name)
         found = None if wire is None else edge_before(list(wire.ring)[-2:], now + 1)
         return 0 if found is None else now - found[0]
+
+    def _arrived(self, now: int) -> None:
+        """The VM is on another host."""
+        for lapic in self.lapics:
+            lapic.arrived(now)
 
     def _interrupt(self, vcpu: int, vector: int) -> None:
         """A hypervisor hands a fixed interrupt to a vCPU's local APIC."""

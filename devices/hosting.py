@@ -86,6 +86,7 @@ class Hosting:
         self._l1 = [(vcpu.offset, vcpu.ratio) for vcpu in vcpus]
         self.interrupt: Callable[[int, int], None] = lambda v, vector: None
         self.lapic_on: Callable[[int], bool] = lambda v: True
+        self.on_arrival: Callable[[int], None] = lambda now: None
         self.host_now = 0
         """When the host was brought to the present last."""
         self.moved = False
@@ -236,6 +237,7 @@ class Hosting:
         self.policy.arrived(now, tsc, now - left, khz)
         if self.pv is not None:
             self.pv.arrived(now)
+        self.on_arrival(now)
 
     # -- what the machine asks
 

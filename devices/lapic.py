@@ -83,6 +83,11 @@ class Lapic(LapicRegisters, MemoryDevice):
         self.timer.tsc_moved(now)
         self.sync(now)
 
+    def arrived(self, now: int) -> None:
+        """The VM is on another host: an armed deadline is set anew, by the TSC there."""
+        self.timer.rearm(now)
+        self.sync(now)
+
     def asleep(self, sleeps: bool, now: int) -> None:
         """The processor sleeps in C3 or does not: a timer that is not always running stands still meanwhile."""
         self.sync(now)

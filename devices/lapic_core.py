@@ -104,6 +104,8 @@ class LapicCore:
         self._cmci = quirks["lapic_cmci"] == "present"
         self._sources: dict[int, str] = {}
         self._pins = [0, 0]
+        self.on_init: Callable[[], None] = lambda: None
+        """What an INIT does to the vCPU apart from its APIC (Linux arch/x86/kvm/x86.c, kvm_vcpu_reset)."""
         self.state = LapicState(DEFAULT_BASE | EN | (0 if index else BSP), index)
         self._clear()
 
@@ -281,6 +283,7 @@ class LapicCore:
             s.smis += 1
         elif delivery == Delivery.INIT:
             self._clear()
+            self.on_init()
         else:
             return Outcome.LOST
         return Outcome.NEW

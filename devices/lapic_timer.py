@@ -186,6 +186,16 @@ class Timer:
             self.state.since = now
             self._see(self.tsc())
 
+    def rearm(self, now: int) -> None:
+        """The VM has come to another host, whose userspace writes the deadline again after the TSC (QEMU,
+        kvm_put_tscdeadline_msr).
+        """
+        s = self.state
+        if s.deadline and not self.live:
+            at = self._reaches(self.tsc(), now, s.deadline)
+            s.end = NEVER if at is None else at
+            self._changed()
+
     def stop(self, now: int) -> None:
         """Its processor falls asleep in C3: the timer stands still."""
         if self.state.slept is None:

@@ -19,7 +19,7 @@ from timerlab.devices.pv_regs import (
     WALL_CLOCK,
     WALL_CLOCK_OLD,
 )
-from timerlab.text import duration_exact, hexa
+from timerlab.text import count, duration_exact, hexa
 
 
 def knows(msr: int) -> bool:
@@ -69,7 +69,7 @@ def _time(value: int, after: Mapping[str, Any], put: str) -> str:
     if after[put + "khz"] is None:
         return f"time page at {address:X}h is being written, version {after[put + 'version']}: pvwrite next"
     stable = ", TSC_STABLE" if (after[put + "flags"] or 0) & 1 else ""
-    return f"time page at {address:X}h: version {after[put + 'version']}, {after[put + 'khz']} kHz{stable}"
+    return f"time page at {address:X}h: version {after[put + 'version']}, {count(after[put + 'khz'])} kHz{stable}"
 
 
 def _master(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

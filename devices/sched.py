@@ -78,7 +78,7 @@ class Sched(Leaps):
         if run.halted and cause == "preempt":
             raise ValueError(f"v{v} is halted, there is nothing to take from it: wake v{v}")
         if run.cause:
-            raise ValueError(f"v{v} is {run.state} already: vmenter v{v} brings it back")
+            raise ValueError(f"v{v} is {run.state} already: {self._way_back(v)}")
         self._leave(v, now, cause, until)
         self._drive(v, now)
         self._reshare(run.pcpu, now)
@@ -94,6 +94,12 @@ class Sched(Leaps):
         self._drive(v, now)
         self._reshare(run.pcpu, now)
 
+    def _way_back(self, v: int) -> str:
+        """What lets a vCPU that is out come back."""
+        if self.state.arrival is not None:
+            return "the VM is on its way to another host"
+        return "vmcont lets the VM go on" if self.state.stopped else f"vmenter v{v} brings it back"
+
     def halt(self, v: int, now: int, halted: bool) -> None:
         """The guest executes HLT, and wakes for each interrupt only; or is busy again. ValueError for no change."""
         run = self._run(v)
@@ -101,7 +107,7 @@ class Sched(Leaps):
             raise ValueError(f"v{v} is {'halted' if halted else 'awake'} already")
         if run.cause:
             if run.load is None or not run.load.shared:
-                raise ValueError(f"v{v} is out ({run.state}) and executes nothing: vmenter v{v} first")
+                raise ValueError(f"v{v} is out ({run.state}) and executes nothing: {self._way_back(v)}")
             self._come_back(v, now)  # it waits for its turn: it has it, to halt
         run.settle(now)
         run.halted = halted

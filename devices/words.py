@@ -110,6 +110,10 @@ def msr_words(machine: Machine, msr: int, value: int, vcpu: int, before: Seen, a
     if machine.board.vcpus[vcpu].knows(msr):
         if msr == 0xC000_0103:
             return f"RDTSCP gives {hexa(value, 8)} in ECX"
+        if msr == 0xC000_0104:
+            jump = signed(after[put + "tsc"] - before[put + "tsc"])
+            inside = after.get(f"nest{vcpu}.guest_mode")
+            return f"L2's TSC moves by {jump}" if inside else "L2's TSC is multiplied so from the next VMRUN on"
         moved = after[put + "offset"] - before[put + "offset"]
         if not moved:
             return "the TSC stays as it is"

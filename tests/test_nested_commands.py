@@ -121,7 +121,7 @@ def test_switches_and_bits_of_the_map() -> None:
 @pytest.mark.parametrize(
     ("line", "quirks", "message"),
     [
-        ("l2", INTEL, "wants part of l2"),
+        ("l2", INTEL, "wants a word after it"),
         ("l2 entre", INTEL, "Did you mean enter"),
         ("l2 vmrun", INTEL, "VMRUN is no instruction of this vendor"),
         ("l2 vmresume", AMD, "VMRESUME is no instruction of this vendor"),

@@ -179,7 +179,7 @@ def test_what_the_log_shows_reads_back_and_replays(form, tmp_path):
     [
         ("v3 advanc", "Did you mean advance"),
         ("v3 follow perhaps", "on or off"),
-        ("v3 ratio 1", "wants"),
+        ("v3 ratio 1", "NUMBER is missing"),
         ("v3 ratio 1 0", "clock_ratio_denom cannot be 0"),
         ("v3 advance x", "not a number"),
         ("v3 add_timer 5", "no name"),

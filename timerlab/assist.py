@@ -71,6 +71,9 @@ def decode(session: Session, text: str) -> Decode:
         if not error.incomplete:
             return Decode(error, usage=usage)
         about = (verb.help or "").splitlines()[0] if verb is not None else "help lists the commands"
+        wants, _, form = error.message.partition(": ")
+        if form != usage and form.startswith(f"{tokens[0].lower()} "):  # it knows better what is wanted here
+            usage, about = form, wants
         return Decode(None, [(usage, "text"), ("  " if usage else "", "text"), (about, "label")], usage=usage)
     if action is None:
         return Decode()

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from timerlab.clock import Ticker
 from timerlab.devices.board import Board
-from timerlab.devices.vcpu import Vcpu
 from timerlab.line import Train, edge_after
 from timerlab.units import LONGEST_NS
 
@@ -22,7 +22,7 @@ class Foresight(ABC):
     board: Board
     now: int
 
-    COUNTERS = re.compile(r"hpet\.cnt|acpi\.tmr|lapic[0-9]+\.tmcct|vcpu[0-9]+\.(?:tsc|host)")
+    COUNTERS = re.compile(r"hpet\.cnt|acpi\.tmr|lapic[0-9]+\.tmcct|vcpu[0-9]+\.(?:tsc|l1tsc|host)|host\.p[0-9]+\.tsc")
     """The values that run by themselves, but for the PIT's."""
 
     def next_event(self) -> tuple[int, str] | None:
@@ -126,6 +126,7 @@ class Foresight(ABC):
             moments = [event[0] for event in self._events()]
             moments += [vcpu.state.busy_until for vcpu in self.board.vcpus]
             moments += [self.board.ticks.next_moment(), self.board.policy.next_event(self.now)]
+            moments += [at for at, _ in self.board.nested.next_event(self.now)]
             if name.startswith("os."):
                 moments.append(self.board.os.next_look(self.now))
         return min((moment for moment in moments if moment is not None and moment > self.now), default=None)
@@ -142,7 +143,7 @@ class Foresight(ABC):
         elif name == "acpi.tmr":
             clock, size, count = board.clocks["pm"], board.pm.mask + 1, board.pm.count
         else:
-            return self._reach_tsc(board.vcpus[int(chip[4:])], what, op, value)
+            return self._reach_tsc(self._tsc(chip, what), op, value)
         here = count(self.now)
         target = here + 1 if op == "!=" else 0 if op in ("<", "<=") else value + (op == ">")
         if not 0 <= target < size and op != "!=":
@@ -160,9 +161,15 @@ class Foresight(ABC):
                 hi = middle
         return hi
 
-    def _reach_tsc(self, vcpu: Vcpu, what: str, op: str, value: int) -> int | None:
+    def _tsc(self, chip: str, what: str) -> Ticker:
+        """The clock of `vcpuN.tsc`, `vcpuN.l1tsc`, `vcpuN.host` or `host.pN.tsc`."""
+        if chip == "host":
+            return self.board.host.clock(int(what[1:].partition(".")[0]))
+        vcpu = self.board.vcpus[int(chip[4:])]
+        return {"tsc": vcpu.clock, "l1tsc": vcpu.l1_clock, "host": vcpu.host_clock}[what]()
+
+    def _reach_tsc(self, clock: Ticker, op: str, value: int) -> int | None:
         """When a TSC may meet `op value`, as it counts now; one faster than a GHz may have jumped over it then."""
-        clock = vcpu.host_clock() if what == "host" else vcpu.clock()
         tick, size = clock.ticks(self.now), 1 << 64
         target = (tick + 1) % size if op == "!=" else 0 if op in ("<", "<=") else value + (op == ">")
         if not clock.num or not 0 <= target < size:

@@ -60,7 +60,8 @@ Clocks: `ticks` counts timer interrupts, `TSC cal` is the TSC at its calibrated 
 read from their chips, `kvmclock` from guest memory, `sched` is kvmclock less what was stolen, `system` is the
 clocksource as NTP leaves it. A low panel leaves some out.
 
-The plot has drift against time; names stand at the lines' ends. A line that is at zero throughout is the dotted one.
+The plot has drift against time; names stand at the lines' ends. A clock that counts ticks stands between two of them:
+the plot has it at its ticks, the table has it now. A line that is at zero throughout is the dotted one.
 The cause of a jump stands beside it.
 
 | lane | means |

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from operator import sub
 from typing import NamedTuple
 
 from timerlab.text import duration, hexa, moment, plural, ppm
 from timerlab.views.frame import Clock, Frame
 from timerlab.views.lanes import lanes, span
-from timerlab.views.plot import Cause, Series, end_of, nice, plot, scale_of
+from timerlab.views.plot import Cause, Memo, Series, end_of, extremes, nice, plot, scale_of
 from timerlab.views.rows import Row, Span, clip, numbers, pad, rule
 
 __all__ = ["NAMES", "WIDE", "Columns", "Parts", "Plotted", "columns", "parts", "rows", "signed_duration"]
@@ -34,8 +36,8 @@ _DROPS = ("sched", "pm", "system", "hpet", "rtc", "tsc")
 """Clocks that a low panel does without, in this order."""
 _DRAWN = ("ticks", "tsc", "kvmclock", "system", "hpet", "pm")
 """Clocks that are plotted, the uppermost first; the RTC knows no more than seconds."""
-_FEW, _MANY = 6, 16
-"""Rows of the plot, at least and at most."""
+_LEAST, _FEW, _MANY = 4, 6, 16
+"""Rows of the plot: where there is room for little else, at least otherwise, and at most."""
 _SECOND = 10**9
 Track = Sequence[tuple[int, Mapping[str, int]]]
 """Samples: ns, and the drift of each clock."""
@@ -80,6 +82,10 @@ def parts(width: int, height: int, clocks: int, vcpus: int) -> Parts:
         return Parts(0, 0, min(vcpus, room), room > vcpus)
     around = 4 if width >= WIDE else 0  # a blank row, another one, the rule of the lanes, the header of the table
     head = around or 1
+    if height < head + 5 + _FEW + min(vcpus, 4) and width >= 78:
+        fewer = min(clocks, max(3, height - head - _LEAST - 1))
+        shown = max(0, min(vcpus, height - head - fewer - _LEAST))
+        return Parts(fewer, max(_LEAST, height - head - fewer - shown), shown, False)
     shown = min(vcpus, max(4, height - head - clocks - _FEW)) if width >= 78 else 0
     fewer = min(clocks, max(5, height - head - _FEW - shown))
     left = height - head - fewer - _FEW - shown
@@ -157,8 +163,20 @@ def _row(one: Clock, width: int) -> Row:
             spans += [(" " * max(1, end - used - length), "text"), *cell]
             used = max(used + 1 + length, end)
     if at.why:
-        spans += [(" " * (at.why - used), "text"), *clip(((one.why, "label"),), width - at.why)]
+        spans += [(" " * (at.why - used), "text"), *clip(((_why(one), "label"),), width - at.why)]
     return pad(spans, width)
+
+
+@lru_cache(64)
+def _named(why: str) -> str:
+    """A reason with lines and chips named as on the other panels: `IRQ0 is not 1000 Hz`, `10 ms against PIT`."""
+    why = re.sub(r"\birq\.(\d+)", r"IRQ\1", why)
+    return re.sub(r"(?<=against )(pit|hpet)", lambda chip: chip[0].upper(), why)
+
+
+def _why(one: Clock) -> str:
+    """Where its error comes from; the system's clock is another one's."""
+    return f"clocksource {one.why}" if one.clock == "system" and one.why in NAMES else _named(one.why)
 
 
 def _moments(one: Clock) -> tuple[list[Span], list[Span]]:
@@ -222,6 +240,8 @@ class Plotted:
         self._rows: list[Row] = []
         self._dot = 1
         self._last: object = None
+        self._at = self._many = 0
+        self._memos: dict[str, Memo] = {}
         self._points: dict[str, list[tuple[int, int]]] = {}
         self._series: list[Series] = []
         self._causes: list[Cause] = []
@@ -236,7 +256,8 @@ class Plotted:
         if track[-1][0] == frame.now:
             now.update(track[-1][1])  # as the other points are meant
         key = self._key_of(frame, track, now, lo, hi, width, height)
-        if key != self._key:
+        if key != self._key or track[-1][0] < self._at:
+            self._at = track[-1][0]
             self._take(track, clocks)
             series, ends = self._series, [_end(now, one.name, frame.now) for one in self._series]
             left, names = (12, 10) if width >= WIDE else (9, 9)
@@ -258,8 +279,9 @@ class Plotted:
         at = len(track)
         while at and track[at - 1] is not self._last:
             at -= 1
-        if not at:
-            self._points = {}
+        if not at or len(track) < self._many:  # gone back, or thinned out
+            at, self._points, self._memos = 0, {}, {}
+        self._many = len(track)
         if at < len(track) or not self._series:
             for ns, drifts in track[at:]:
                 for clock in _DRAWN:
@@ -268,9 +290,14 @@ class Plotted:
             for clock, points in self._points.items():
                 gone = next((n for n, point in enumerate(points) if point[0] >= track[0][0]), len(points))
                 self._points[clock] = points[gone:]
-            names = {one.clock for one in clocks}
+            names = {one.clock for one in clocks if one.believes or one.clock != "ticks"}
             self._series = [
-                Series(NAMES[clock], _ROLES.get(clock, "label"), tuple(self._points.get(clock, ())))
+                Series(
+                    NAMES[clock],
+                    _ROLES.get(clock, "label"),
+                    tuple(self._points.get(clock, ())),
+                    self._memos.setdefault(clock, Memo()),
+                )
                 for clock in _DRAWN
                 if clock in names
             ]
@@ -284,13 +311,15 @@ class Plotted:
         now: Mapping[str, int],
         *axis: int,
     ) -> tuple[object, ...]:
-        """What the plot hangs on: `axis` is its begin, its end, width and height; the last dots are as high as the last
-        scale had them.
+        """What the plot hangs on: `axis` is its begin, its end, width and height; the columns of the present and of the
+        last sample, and the last dots, as high as the last scale had them. What differs less moves no dot.
         """
         lo, hi, width, _ = axis
         last = track[-1][0]
         dots = [now.get(name, 0) // self._dot for name in _DRAWN]
-        return (*axis, frame.ascii, (frame.now - lo) * 2 * width // (hi - lo), len(track), last, *dots)
+        cells = width - (23 if width >= WIDE else 19)
+        columns = (2 * cells * (at - lo) // (hi - lo) for at in (frame.now, last))
+        return (*axis, frame.ascii, track[0][0], *columns, *dots)
 
 
 def _begin(first: int, now: int) -> int:
@@ -305,22 +334,38 @@ def _end(now: Mapping[str, int], name: str, at: int) -> tuple[int, int] | None:
     return (at, now[clock]) if clock in now else None
 
 
+def _is_steep(points: Sequence[tuple[int, int]], at: int) -> bool:
+    """Whether a line moves so much faster after a point than elsewhere that it is a jump, and not only a longer way
+    between two samples.
+    """
+    speeds = [abs(y - was) * _SECOND // max(1, x - since) for (since, was), (x, y) in pairwise(points)]
+    here = speeds.pop(at)
+    return here > _JUMP * max(speeds, default=0)
+
+
 def _causes(series: Sequence[Series], clocks: Sequence[Clock]) -> list[Cause]:
     """What the largest jump of all is: ticks that were lost or added, or a clock that was set."""
+    tick = next((one.resolution for one in clocks if one.clock == "ticks"), 0)
+    least = max(1000, 3 * tick // 2)
     jumps: list[tuple[int, Series, int]] = []
     for one in series:
+        low, high = extremes(one)
+        if high - low <= least:
+            jumps += [(high - low, one, -1)] if high > low else []
+            continue
         drifts = [drift for _, drift in one.points]
         steps = list(map(sub, drifts[1:], drifts))
-        for at in (steps.index(end) for end in ((min(steps), max(steps)) if steps else ())):
+        ends = dict.fromkeys(map(steps.index, (min(steps), max(steps)))) if steps else {}
+        for at in ends:
             jumps.append((abs(steps[at]), one, at))
             steps[at] = 0
         jumps += [(max(map(abs, steps)), one, -1)] if steps else []
     jumps.sort(key=lambda jump: -jump[0])
-    tick = next((one.resolution for one in clocks if one.clock == "ticks"), 0)
-    least = 3 * tick // 2 if tick else 1000
-    if not jumps or jumps[0][0] <= max(1000, least) or (len(jumps) > 1 and jumps[0][0] < _JUMP * jumps[1][0]):
+    if not jumps or jumps[0][0] <= least or (len(jumps) > 1 and jumps[0][0] < _JUMP * jumps[1][0]):
         return []
     size, one, at = jumps[0]
+    if not _is_steep(one.points, at):
+        return []
     before, here = one.points[at], one.points[at + 1]
     if one.name == NAMES["ticks"] and tick:
         many = plural((size + tick // 2) // tick, "tick")

@@ -74,6 +74,8 @@ def folded(row: Iterable[Span], width: int, indent: int) -> list[Row]:
     kept = tuple(row)
     text = "".join(part for part, _ in kept)
     at = text.rfind(" ", indent + 1, width + 1)
+    while at > 0 and text[at - 1].isdigit() and text[at + 1 : at + 2].isdigit():  # not within a number
+        at = text.rfind(" ", indent + 1, at)
     if len(text) <= width or at < 0:
         return [kept]
     rest = cut(kept, len(text) - len(text[at:].lstrip()), len(text))

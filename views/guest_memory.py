@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from timerlab.text import hexa, plural
 from timerlab.views.frame import Frame
 from timerlab.views.guest_memory_forms import Structure, registered
-from timerlab.views.guest_memory_rows import MIDDLE, WIDE, dump, fields_of, page, summary
+from timerlab.views.guest_memory_rows import MIDDLE, WIDE, dump, fields_of, has_page, page, summary
 from timerlab.views.panel import Panel
 from timerlab.views.rows import Row, Span, pad, rule
 
@@ -46,8 +46,8 @@ makes of it.
 | pv eoi | MSR 4B564D04h: one word |
 
 A version is odd while an update is under way. Under the fields of pvclock stands the guest's arithmetic: the delta of
-the TSC, shifted, times the multiplier, without its 32 bits of fraction, and system_time. A panel below 78 columns has
-a row a structure. `●` `•` `·` mark what an update changed.
+the TSC, shifted, times the multiplier, without its 32 bits of fraction, and system_time. A small panel has a row a
+structure. `●` `•` `·` mark what an update changed.
 
 | key | does |
 |---|---|
@@ -86,7 +86,7 @@ a row a structure. `●` `•` `·` mark what an update changed.
         if self.raw or one is None:
             pages = len(frame.memory())
             return ("bytes" if self.raw else ""), f"{plural(pages, 'page')} written"
-        if self.size.width < MIDDLE:
+        if not has_page(self.size.width, self.size.height - 1):
             return "", plural(len(found), "structure")
         msr = f"MSR {hexa(one.msr, 8 if one.msr > 0xFFFF else 2)} = {hexa(one.value, 4, False)}"
         return one.of, f"{hexa(one.address, 8)}  {msr}" if self.size.width >= WIDE else msr
@@ -100,7 +100,7 @@ a row a structure. `●` `•` `·` mark what an update changed.
             self._names = [""] * len(head)
             return [*head, *self._bytes(frame, width)]
         one = self.structure
-        if width < MIDDLE or one is None:
+        if one is None or not has_page(width, height):
             self._names = [structure.peek for structure in found]
             return [summary(frame, structure, width, structure == one) for structure in found]
         table = page(frame, one, width)
@@ -110,14 +110,14 @@ a row a structure. `●` `•` `·` mark what an update changed.
         if others:
             table += [(), rule("", "Other structures", "", "", width, False)]
             self._names += [""] * (len(table) - len(self._names)) + [structure.peek for structure in others]
-            table += [summary(frame, structure, width) for structure in others]
+            table += [summary(frame, structure, width, below=True) for structure in others]
         return table
 
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """A field's, or a structure's row; nothing where there is no value."""
         if not 0 <= row < len(self._names) or not self._names[row]:
             return ()
-        at = 12 if self.size.width < MIDDLE else 10
+        at = 10 if has_page(self.size.width, self.size.height - 1) else 12
         return ((at, self.size.width - at),)
 
     def value_name(self, row: int, column: int) -> str:

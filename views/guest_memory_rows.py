@@ -15,14 +15,23 @@ from timerlab.text import count, decimal, duration, hexa, moment
 from timerlab.views.frame import Frame
 from timerlab.views.guest_memory_forms import FORMS, PAGE, Field, Structure, bytes_of
 from timerlab.views.marks import strongest
-from timerlab.views.rows import Row, Span, clip, numbers, pad, put
+from timerlab.views.rows import Row, Span, clip, numbers, pad, put, width_of
 
-__all__ = ["MIDDLE", "WIDE", "dump", "fields_of", "page", "summary"]
+__all__ = ["MIDDLE", "WIDE", "dump", "fields_of", "has_page", "page", "summary"]
 
-WIDE, MIDDLE = 100, 78
-"""Widths from which on a column says what a value means; from which on a structure has a row a field."""
+WIDE, MIDDLE, NARROW = 100, 78, 64
+"""Widths from which on a column says what a value means; from which on a structure has a row a field; from which on it
+has, where there are rows for all of them.
+"""
+_PAGE_ROWS = 12
+"""Rows of the longest structure with its arithmetic."""
 _NS = 10**9
 _WORD = 1 << 64
+
+
+def has_page(width: int, height: int) -> bool:
+    """Whether a structure has a row a field, in so many cells."""
+    return width >= MIDDLE or (width >= NARROW and height >= _PAGE_ROWS)
 
 
 def _place(one: Structure, at: int) -> str:
@@ -47,7 +56,7 @@ def fields_of(one: Structure, width: int) -> list[Field]:
 def page(frame: Frame, one: Structure, width: int) -> list[Row]:
     """A structure: the names of the columns, a row a field, a blank one, the arithmetic."""
     data = bytes_of(frame.memory(), one.address, FORMS[one.kind].size)
-    at = 43 if width >= WIDE else 36
+    at = 43 if width >= WIDE else 36 if width >= MIDDLE else 34
     end = 89 if width >= WIDE else width
     head = f"{'address':<10}{'bytes, low first':<{at - 10}}{'field':<{end - at - 5}}value"
     table: list[Row] = [pad(((head + ("   meaning" if width >= WIDE else ""), "label"),), width)]
@@ -158,7 +167,10 @@ def _clock(frame: Frame, one: Structure, data: bytes, width: int) -> list[Row]:
             (*begin, *((("   " + halved, "text"),) if halved else ())),
             (("  time   ", "label"), (count(shifted), "text"), *product, ("   ", "text"), *last),
         ]
-    return [first, (("       ", "label"), (halved or count(shifted), "text"), *product), (("time   ", "label"), *last)]
+    second: list[Row] = [(("       ", "label"), (halved or count(shifted), "text"), *product)]
+    if width_of(second[0]) > width:
+        second = [second[0][:2], (("      ", "label"), *product)]
+    return [first, *second, (("time   ", "label"), *last)]
 
 
 def _wall(frame: Frame, one: Structure, data: bytes, width: int) -> list[Row]:
@@ -198,18 +210,19 @@ def _faults(frame: Frame, one: Structure, data: bytes, width: int) -> list[Row]:
 # -- one row a structure
 
 
-def summary(frame: Frame, one: Structure, width: int, chosen: bool = False) -> Row:
-    """A structure in one row: where, what, its version, what it says."""
+def summary(frame: Frame, one: Structure, width: int, chosen: bool = False, below: bool = False) -> Row:
+    """A structure in one row: where, what, its version, what it says. `below`: under a page, with the same columns."""
+    below = below or width >= MIDDLE
     form, data = FORMS[one.kind], bytes_of(frame.memory(), one.address, FORMS[one.kind].size)
     marks = strongest(frame.marks, one.peek, *(name for field in form.fields if (name := _names(one, field))))
     at = next((field.at for field in form.fields if field.name == "version"), None)
     version = "" if at is None else f"version {int.from_bytes(data[at : at + 4], 'little')}"
-    place = f"{hexa(one.address, 8)}" if width < MIDDLE else _place(one, 0)
+    place = _place(one, 0) if below else hexa(one.address, 8)
     if len(place) > 10:
         place = f"…{one.address & 0xFFFF_FFFF:08X}h"[-10:]
     row: Row = numbers(place, "label")
-    row = put(row, 8 if width >= MIDDLE else 11, ((marks, "changed"),))
-    row = put(row, 10 if width >= MIDDLE else 13, ((one.name, "strong" if chosen else "text"),))
+    row = put(row, 8 if below else 11, ((marks, "changed"),))
+    row = put(row, 10 if below else 13, ((one.name, "strong" if chosen else "text"),))
     row = put(row, 25, ((version, "label"),))
     return pad(clip(put(row, 26 + max(10, len(version)), _says(one, data)), width), width)
 

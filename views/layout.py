@@ -32,6 +32,8 @@ LEAST_ROWS = 4
 """Rows with which waves, log or a table without an end are worth a place."""
 STRIP_ROWS = 4
 """The strip of the log on a medium screen, at least."""
+LESSON_ROWS: Mapping[str, int] = {"mem": 17, "clocks": 22}
+"""Rows of panels beside a lesson that is about them, where they can use more than they ask for."""
 LOWER_ROWS = 12
 """Waves and log at the bottom of a large screen, at least."""
 WIDTHS = (78, 64, 58)
@@ -223,7 +225,7 @@ def _medium_lesson(body: Region, view: View) -> dict[str, Region]:
     left, right = _columns(body, min(46, body.width // 2 - 12))
     asked = view.shown if view.shown not in ("waves", "log") else "pit"
     group = GROUPS.get(asked, (asked,))
-    parts = _stack(right, group if asked != group[0] else (asked,), asked)
+    parts = _stack(right, group if asked != group[0] else (asked,), asked, more=LESSON_ROWS)
     rest = _cut(right, _used(right, parts))[1]
     parts["note"] = left
     if rest.height >= 12:
@@ -274,7 +276,9 @@ def _large(body: Region, view: View) -> dict[str, Region]:
     if view.note and view.shown not in parts:  # a column of its own for what a lesson leaves out
         upper = _cut(third, height)[0]
         parts = {name: region for name, region in parts.items() if not upper.contains_region(region)}
-        parts.update(_stack(upper, (*THIRD, "mem"), view.shown, tight=True))
+        parts.update(
+            _stack(upper, (*THIRD, "mem"), view.shown, tight=True, more={view.shown: LESSON_ROWS.get(view.shown, 0)})
+        )
     return parts
 
 

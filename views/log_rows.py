@@ -201,6 +201,14 @@ def _halves(text: str, role: str) -> Row:
     return (*numbers(head, role), (gap, "text"), *numbers(rest, "label")) if gap else numbers(head, role)
 
 
+def _run(vcpus: str) -> str:
+    """vCPUs by their names, those that follow each other in short: `v0–v3`."""
+    names = vcpus.split(", ")
+    numbered = [int(name[1:]) for name in names if name[1:].isdigit()]
+    together = len(numbered) == len(names) > 2 and numbered == list(range(numbered[0], numbered[-1] + 1))
+    return f"{names[0]}–{names[-1]}" if together else vcpus
+
+
 def _event(event: Event) -> Row:
     """An edge, or many: `IRQ0 ↑ PIT ch 0`, `IRQ0 ↑ 11 347 times until 12.345 271 087`."""
     if event.kind == "estimate":
@@ -208,8 +216,8 @@ def _event(event: Event) -> Row:
         return (("guest ", "label"), (words, "attention"))
     if event.source == "policy":
         who, _, why = event.kind.partition(": ")
-        times = f", {count(event.count)} times" if event.count > 1 else ""
-        return (("pvclock of ", "label"), (who, "text"), (f" written{times}: {why}", "label"))
+        times = f" {count(event.count)} times" if event.count > 1 else ""
+        return (("pvclock ", "label"), (_run(who), "text"), (f" written{times}: {why}", "label"))
     if event.source.startswith("vcpu"):
         return _state(event)
     name = label(event.source).removesuffix(" req")

@@ -8,7 +8,7 @@ scale ends at whole steps of 1, 2 or 5, so that it stands still while the last d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from timerlab.text import MINUS, count
 from timerlab.views.rows import Row, Span, pad, put
 
-__all__ = ["Cause", "Scale", "Series", "end_of", "nice", "plot", "scale_of", "short"]
+__all__ = ["Cause", "Memo", "Scale", "Series", "end_of", "extremes", "nice", "plot", "scale_of", "short"]
 
 Point = tuple[int, int]
 Dots = tuple[Point, ...]
@@ -32,6 +32,16 @@ _LEAST = 1000
 _UNITS = (("s", 10**9), ("ms", 10**6), ("µs", 10**3), ("ns", 1))
 
 
+@dataclass(slots=True)
+class Memo:
+    """What was made of a line so far: for which axes, of how many points from which first one on, and the dots."""
+
+    axes: object = None
+    first: Point | None = None
+    many: int = 0
+    found: list[Point] = field(default_factory=list)
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """One line: points in the order of x. The first series of several is drawn over the others. What was made of one is
@@ -41,6 +51,8 @@ class Series:
     name: str
     role: str
     points: tuple[Point, ...]
+    memo: Memo | None = None
+    """The dots of a line that this one goes on from: the same points, and maybe some more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ def end_of(lo: int, now: int) -> int:
 
 
 @lru_cache(64)
-def _extremes(series: Series) -> Point:
+def extremes(series: Series) -> Point:
     """The least and the greatest y; zeros for a line without points."""
     values = [y for _, y in series.points]
     return (min(values), max(values)) if values else (0, 0)
@@ -96,7 +108,7 @@ def scale_of(series: Sequence[Series], rows: int, ends: Sequence[Point | None] =
     """The scale for so many rows: zero is on it, and all values but what is less than a dot on one side. Labels are two
     rows apart or three; where there are few rows, only zero and the ends are labelled, and steps are finer.
     """
-    values = [y for one in series for y in _extremes(one)] + [end[1] for end in ends if end is not None]
+    values = [y for one in series for y in extremes(one)] + [end[1] for end in ends if end is not None]
     top, bottom = max((0, *values)), min((0, *values))
     if -bottom * 4 * rows < top:  # less than a dot
         bottom = 0
@@ -194,17 +206,22 @@ def _dots(series: Series, lo: int, hi: int, cells: int, rows: int, scale: Scale)
         return ()
     columns, span = 2 * cells - 1, max(1, hi - lo)
     height, most, top = scale.top - scale.bottom, (4 * rows - 1) * 2, scale.top
-    least, greatest = _extremes(series)
+    least, greatest = extremes(series)
     low, high = (
         _dot((x, y), lo, hi, cells, rows, scale) for x, y in ((points[0][0], least), (points[-1][0], greatest))
     )
     if low[1] == high[1]:
         return (low, high) if high > low else (low,)
     both = 2 * height
-    found = [((x - lo) * columns // span, ((top - y) * most + height) // both) for x, y in points]
+    memo, axes = series.memo or Memo(), (lo, hi, cells, rows, scale)
+    if memo.axes != axes or memo.first != points[0] or memo.many > len(points):
+        memo.axes, memo.first, memo.many, memo.found = axes, points[0], 0, []
+    found = [((x - lo) * columns // span, ((top - y) * most + height) // both) for x, y in points[memo.many :]]
     if least < scale.bottom or greatest > scale.top:
         found = [(x, max(0, min(y, 4 * rows - 1))) for x, y in found]
-    return tuple(dot for dot, _ in groupby(found))
+    memo.many = len(points)
+    memo.found += [dot for dot, _ in groupby(found)]
+    return tuple(dot for dot, _ in groupby(memo.found))
 
 
 @lru_cache(64)

@@ -31,14 +31,16 @@ _NAMES = {
     _SKEW: "tsc",
     _TIME: "tsc",
 }
+_SHORT = (*_COLUMNS[:_TIME], "skew")
+"""The same where there is little room."""
 _COUNTS = (_HOST, _CYCLES, _TSC, _OFFSET, _ADJUST)
 """Columns whose numbers lose their gaps, and then their last digits, where there is no room."""
 _DROPS = (_AUX, _SKEW, _HOST)
 """Columns that a narrow panel does without, in this order: AUX, the skew in cycles, the host's counters."""
 _MOVED = (".offset", ".adjust", ".aux", ".ratio")
 """Values whose marks count."""
-_LABEL = 6
-"""Cells of a vCPU's name and sign."""
+_STILL = 19
+"""Cells that a TSC is given where there is room, so that the columns stand still while it grows: up to 10^14."""
 _WIDE = 118
 """From this width on the counter of each vCPU's processor is shown, even if all are alike."""
 _MEDIUM = 78
@@ -68,6 +70,11 @@ def short(value: int) -> str:
     return f"{decimal(Fraction(value, one), 3)} {unit}"
 
 
+def _label(vcpus: int, width: int) -> int:
+    """Cells of a vCPU's name, sign and mark."""
+    return 6 if vcpus > 10 or width >= 64 else 5
+
+
 def kind_of(frame: Frame) -> str:
     """What the host's counters do in power states, as the quirks have it."""
     quirks = frame.options.quirks
@@ -81,21 +88,29 @@ def rows(frame: Frame, width: int) -> list[Row]:
     """The panel's rows: host, guest, the names of the columns, one row a vCPU."""
     seen = _all(frame)
     cells, columns, widths = _table(seen, _khz(frame), width)
-    head: list[Span] = [("vCPU  ", "label")]
+    label = _label(len(seen), width)
+    head: list[Span] = [("vCPU".ljust(label), "label")]
     for at, room in zip(columns, widths, strict=True):
-        head.append((_COLUMNS[at].rjust(room), "label"))
-    end = _LABEL + sum(widths[: columns.index(_TSC) + 1])
+        name = _COLUMNS[at] if len(_COLUMNS[at]) < room else _SHORT[at]
+        head.append((name.rjust(room), "label"))
+    end = _end(seen, columns, widths, width)
     table: list[Row] = [*_counters(frame, seen, end, width), pad(head, width)]
     digits = len(str(len(seen) - 1))
     for vcpu, values in enumerate(cells):
         mark = strongest(frame.marks, *[f"vcpu{vcpu}{name}" for name in _MOVED]) if frame.marks else " "
         sign, role = _STATES.get(str(frame.peeks.get(f"vcpu{vcpu}.state") or "run"), ("·", "label"))
         row: list[Span] = [(f"v{vcpu:<{digits}} ", "strong"), (sign, role)]
-        row.append((f"{mark:<{_LABEL - digits - 3}}", "changed"))
+        row.append((f"{mark:<{label - digits - 3}}", "changed"))
         for (text, how), room in zip(values, widths, strict=True):
             row.append((text.rjust(room), how))
         table.append(pad(row, width))
     return table
+
+
+def _end(seen: Sequence[_Seen], columns: Sequence[int], widths: Sequence[int], width: int) -> int:
+    """Where the counters of the first two rows end: with the column of the guest's TSCs, or behind the longer one."""
+    longest = 1 + max(len(count(seen[0].host)), len(count(seen[0].tsc)))
+    return _label(len(seen), width) + max(longest, sum(widths[: columns.index(_TSC) + 1]))
 
 
 def _all(frame: Frame) -> list[_Seen]:
@@ -143,7 +158,7 @@ def _counters(frame: Frame, seen: Sequence[_Seen], end: int, width: int) -> tupl
         guest = (f"{off} of {len(seen)} differ from v0", "attention")
     table = []
     for label, value, said in (("host", first.host, host), ("guest", first.tsc, guest)):
-        row = ((f"{label:<{_LABEL}}", "label"), (count(value).rjust(end - _LABEL), "strong"), ("   ", "text"), said)
+        row = ((f"{label:<5}", "label"), (count(value).rjust(end - 5), "strong"), ("   ", "text"), said)
         table.append(pad(row, width))
     return table[0], table[1]
 
@@ -155,21 +170,22 @@ def _table(
 
     What does not fit loses columns first, then its last digits, the widest column first.
     """
-    room = width - _LABEL
+    room = width - _label(len(seen), width)
     base = seen[0].tsc
     skews = [signed_word(values.tsc - base) for values in seen]
     khz *= seen[0].ratio  # what v0's TSC makes of it
     columns = list(range(len(_COLUMNS)))
-    if width < _WIDE and all(values.host == seen[0].host for values in seen):
+    if width < 64 or (width < _WIDE and all(values.host == seen[0].host for values in seen)):
         columns.remove(_HOST)
     if seen[0].cycles is None:
         columns.remove(_CYCLES)
     if all(values.ratio == 1 for values in seen):
         columns.remove(_SCALE)
+    names: tuple[str, ...] = _COLUMNS
     precise = dict.fromkeys(_COUNTS, 0) | {_SCALE: 3 if width < _MEDIUM else 6}
     while True:
         cells = [_cells(values, skew, khz, columns, precise) for values, skew in zip(seen, skews, strict=True)]
-        needed = [max(len(_COLUMNS[at]), *(len(row[i][0]) for row in cells)) + 1 for i, at in enumerate(columns)]
+        needed = [max(len(names[at]), *(len(row[i][0]) for row in cells)) + 1 for i, at in enumerate(columns)]
         left = room - sum(needed)
         if left >= 0:
             break
@@ -177,11 +193,17 @@ def _table(
         if gone is not None:
             columns.remove(gone)
             continue
+        if names is _COLUMNS:
+            names = _SHORT
+            continue
         wide = [(needed[i], at) for i, at in enumerate(columns) if precise.get(at, 2) < 2]
         if not wide:
             break
         precise[max(wide)[1]] += 1
-    gap, more = divmod(max(0, left), len(columns))
+    tsc = columns.index(_TSC)
+    spare = max(0, min(left, _STILL - needed[tsc]))
+    needed[tsc] += spare
+    gap, more = divmod(max(0, left - spare), len(columns))
     return cells, columns, [wide + min(gap, 5) + (i < more and gap < 5) for i, wide in enumerate(needed)]
 
 
@@ -287,12 +309,13 @@ leaves out aux, then cycles, then digits: `−26.000 T` is 26 million million cy
     def cells(self, row: int) -> Sequence[tuple[int, int]]:
         """The host's and the guest's counter, then the columns of a vCPU."""
         if row < 2:
-            columns, widths = self._columns()
-            end = sum(widths[: columns.index(_TSC) + 1]) if columns else 0
-            return ((_LABEL + 1, end - 1),) if columns else ()
+            if self.frame is None:
+                return ()
+            end = _end(_all(self.frame), *self._columns(), self.size.width)
+            return ((6, end - 6),)
         if row < _HEAD:
             return ()
-        at, cells = _LABEL, []
+        at, cells = _label(self.frame.options.vcpus if self.frame else 1, self.size.width), []
         for room in self._columns()[1]:
             cells.append((at + 1, room - 1))
             at += room

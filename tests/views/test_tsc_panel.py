@@ -29,13 +29,13 @@ def page(session, width):
 def test_a_page_at_64():
     session = made("skip 12345678901ns", "wrmsr 3bh 82h v3")
     assert page(session, 64) == [
-        "host     32 098 765 142   since power-on",
-        "guest    32 098 765 142   1 of 4 differ from v0",
-        "vCPU          guest TSC  offset  adjust  aux  cycles  skew to v0",
-        "v0 ━     32 098 765 142       0       0   0h       0           0",
-        "v1 ━     32 098 765 142       0       0   1h       0           0",
-        "v2 ━     32 098 765 142       0       0   2h       0           0",
-        "v3 ━     32 098 765 272     130    same   3h    +130    +50.0 ns",
+        "host        32 098 765 142   since power-on",
+        "guest       32 098 765 142   1 of 4 differ from v0",
+        "vCPU             guest TSC  offset  adjust aux cycles skew to v0",
+        "v0 ━        32 098 765 142       0       0  0h      0          0",
+        "v1 ━        32 098 765 142       0       0  1h      0          0",
+        "v2 ━        32 098 765 142       0       0  2h      0          0",
+        "v3 ━        32 098 765 272     130    same  3h   +130   +50.0 ns",
     ]
 
 

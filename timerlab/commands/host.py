@@ -18,7 +18,7 @@ from timerlab.devices.host_pcpu import SLEEPS
 from timerlab.devices.words import Seen
 from timerlab.machine import Machine
 from timerlab.scaling import signed as signed_word
-from timerlab.text import count, duration, plural, signed
+from timerlab.text import count, duration, plural, rate, signed
 from timerlab.units import Span
 
 SPREAD = Span(SPREAD_NS)
@@ -29,6 +29,11 @@ _PERCENT = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%?")
 def _and(*said: str) -> str:
     """What is to be said of it, as far as there is something."""
     return "; ".join(one for one in said if one)
+
+
+def _ghz(hz: Fraction | int) -> str:
+    """A TSC's rate, to the kHz: `2.600 000 GHz`."""
+    return rate(hz, 6)
 
 
 def _tscs(machine: Machine, before: Seen) -> str:
@@ -59,15 +64,14 @@ class Pstate(Tried):
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         host = machine.board.host
         if host.rules.constant:
-            return f"core clock {self.khz} kHz; its TSC is constant and goes on at {int(host.khz(self.pcpu))} kHz"
+            return f"core clock {_ghz(self.khz * 1000)}; its TSC is constant, at {_ghz(host.khz(self.pcpu) * 1000)}"
         window = 0 if self.time is None else ns_of(machine, self.time)
         if window:
             low, high = host.interval(self.pcpu, self.khz, window)
-            return (
-                f"core clock and TSC {self.khz} kHz within {duration(window)}, in which it grows by {count(low)} to "
-                f"{count(high)} cycles; here the change is in the middle"
-            )
-        return f"core clock and TSC run at {self.khz} kHz"
+            grows = f"in which it grows by {count(low)} to {count(high)} cycles"
+            within = f"core clock and TSC {_ghz(self.khz * 1000)} within {duration(window)}"
+            return f"{within}, {grows}; here the change is in the middle"
+        return f"core clock and TSC run at {_ghz(self.khz * 1000)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class Cstate(Tried):
             lacks = f", its TSC misses {plural(missing, 'cycle')}: catchup p{self.pcpu}" if missing else ""
             return f"p{self.pcpu} works{lacks}"
         hz = machine.peek(f"host.p{self.pcpu}.hz")
-        runs = f"its TSC counts on at {count(hz)} Hz" if hz else "its TSC stands"
+        runs = f"its TSC counts on at {_ghz(hz)}" if hz else "its TSC stands"
         until = f"for {duration(ns_of(machine, self.time))}" if self.time else f"until cstate p{self.pcpu} c0"
         return f"p{self.pcpu} sleeps in {self.sleep.upper()} {until}, {runs}"
 
@@ -124,10 +128,10 @@ class Tstate(Tried):
         machine.host_act(lambda: machine.board.host.throttle(self.pcpu, duty, machine.now))
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
-        hz = count(machine.peek(f"host.p{self.pcpu}.hz"))
+        hz = _ghz(machine.peek(f"host.p{self.pcpu}.hz"))
         if self.thousandths == _THOUSANDTHS:
-            return f"p{self.pcpu} is not throttled, its TSC counts {hz} Hz"
-        return f"p{self.pcpu} is throttled to {self.percent} %, its TSC counts {hz} Hz on the average"
+            return f"p{self.pcpu} is not throttled, its TSC runs at {hz}"
+        return f"p{self.pcpu} is throttled to {self.percent} %, its TSC runs at {hz} on the average"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class Package(Tried):
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         who = [f"p{p}" for p in range(machine.board.host.count) if machine.board.host.socket(p) == self.socket]
         hz = machine.peek(f"host.{who[0]}.hz")
-        return f"crystal of socket {self.socket} {signed(self.ppm)} ppm: TSC of {', '.join(who[:4])} {count(hz)} Hz"
+        return f"crystal of socket {self.socket} {signed(self.ppm)} ppm: TSC of {', '.join(who[:4])} at {count(hz)} Hz"
 
 
 @dataclass(frozen=True, slots=True)

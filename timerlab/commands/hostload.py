@@ -43,6 +43,9 @@ class HostLoad(Tried):
         load = None
         if self.out is not None and self.period is not None:
             out, period = ns_of(machine, self.out), ns_of(machine, self.period)
+            if not 0 < out < period:
+                told = f"{duration(out)} in every {duration(period)}"
+                raise ValueError(f"out for {told}: OUT is above 0, and less than PERIOD")
             after = period - out if self.after is None else ns_of(machine, self.after)
             load = Load(machine.now + after, out, period, 0, self.seed, self.moves)
         machine.host_act(lambda: machine.board.sched.put_load(self.vcpu, load, machine.now))
@@ -113,28 +116,38 @@ class HostShare(Tried):
 @click.argument("words", nargs=-1)
 @click.pass_context
 def hostload(ctx: click.Context, who: str, words: tuple[str, ...]) -> HostLoad | HostThreads | HostShare:
-    """Keep the host busy. On a vCPU: it is out for OUT in every PERIOD, regularly or at places like chance, and on the
+    """Keep the host busy.
+
+    On a vCPU: it is out for OUT in every PERIOD, regularly or at places like chance, and on the
     next processor after each with `moving`. On a processor: so many threads want to run there always, and take turns
     with its vCPUs. `share` says whether there are such turns, and how long they are.
     """
     usage = "hostload vN OUT PERIOD, hostload vN off, hostload pN THREADS, hostload share on|off [SLICE]"
-    if not words:
-        lacking(f"hostload wants more: {usage}", ctx)
+    share, threads = "hostload share on|off [SLICE]", "hostload pN THREADS"
+    load = "hostload vN OUT PERIOD [random SEED] [moving] [after TIME], or off"
     if who.lower() == "share":
-        if words[0].lower() not in ("on", "off") or len(words) > 2:
-            fail(f"share wants on or off: {usage}", words[0])
+        if not words:
+            lacking(f"share wants on or off: {share}", ctx)
+        if words[0].lower() not in ("on", "off"):
+            fail(f"share wants on or off: {share}", words[0])
+        if len(words) > 2:
+            fail(f"{words[2]} is one word too many: {share}", words[2])
         slice_ = time_of(words[1], ctx) if len(words) > 1 else SLICE
         return HostShare(words[0].lower() == "on", slice_)
     if who[:1] in "pP":
         pcpu = PcpuType().convert(who, None, ctx)
+        if not words:
+            lacking(f"how many threads, 0 to {MOST_THREADS}: {threads}", ctx)
         if len(words) != 1 or not words[0].isdigit() or int(words[0][:9]) > MOST_THREADS:
-            fail(f"how many threads, 0 to {MOST_THREADS}: {usage}", words[0])
+            fail(f"how many threads, 0 to {MOST_THREADS}: {threads}", words[0])
         return HostThreads(pcpu, int(words[0]))
+    if who[:1] not in "vV":
+        fail(f"{who} is no vCPU, processor or share: {usage}", who)
     vcpu = vcpu_of(who, ctx)
     if len(words) == 1 and words[0].lower() == "off":
         return HostLoad(vcpu)
     if len(words) < 2:
-        lacking(f"hostload wants two times, or off: {usage}", ctx)
+        lacking(f"two times are missing, or off: {load}" if not words else f"the period is missing: {load}", ctx)
     out, period = time_of(words[0], ctx), time_of(words[1], ctx)
     after, seed, moves = None, None, False
     rest = iter(words[2:])

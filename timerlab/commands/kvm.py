@@ -10,8 +10,8 @@ from typing import NamedTuple
 import click
 
 from timerlab.commands.io import Tried
-from timerlab.commands.pv import missing_word, pv_of, vcpu_among
-from timerlab.commands.verb import ValueType, fail, verb
+from timerlab.commands.pv import pv_of, vcpu_among
+from timerlab.commands.verb import ValueType, fail, lacking, verb
 from timerlab.conditions import near
 from timerlab.devices.kvm import Kvm
 from timerlab.devices.kvm_clock import HOST_TSC, REALTIME, TSC_STABLE
@@ -205,24 +205,37 @@ class KvmCall(Tried):
             if isinstance(was, int) and isinstance(here, int):
                 said.append(f"{short} {count(was)} → {count(here)}")
             else:
-                said.append(f"{short} {here}")
-        more = f" and {len(said) - 8} more" if len(said) > 8 else ""
-        return f"{CALLS[self.call].about}: " + ("; ".join(said[:8]) + more or "nothing changes")
+                said.append(f"{short} {'none' if here is None else here}")
+        said.sort(key=_rank)
+        more = f" and {len(said) - _MOST} more" if len(said) > _MOST else ""
+        return f"{CALLS[self.call].about}: " + ("; ".join(said[:_MOST]) + more or "nothing changes")
+
+
+_MOST = 4
+"""Changes that a result tells."""
+
+
+def _rank(change: str) -> int:
+    """What a guest notices comes first: its TSCs, kvmclock, flags; then KVM's own values, and pages written again."""
+    name = change.split(" ", 1)[0]
+    ends = (".tsc", ".adjust", ".kvmclock", ".flags", "generation", "master_clock", ".khz")
+    return next((at for at, end in enumerate(ends) if name.endswith(end)), 8 if name.endswith("version") else 7)
 
 
 @verb(
     "kvm CALL [WORDS] [vN]",
     examples=("kvm get_clock", "kvm set_tsc 1000000000 v0", "kvm set_tsc_khz 2000000", "kvm set_clock 0"),
-    completes=("", "", "vcpu"),
+    completes=("kvm", "kvm", "vcpu"),
 )
 @click.argument("call")
 @click.argument("words", nargs=-1)
 @click.pass_context
 def kvm(ctx: click.Context, call: str, words: tuple[str, ...]) -> KvmCall:
-    """What KVM's userspace does to a vCPU (get_tsc, set_tsc, set_adjust, set_offset, set_tsc_khz, kvmclock_ctrl,
-    create, interrupt VECTOR) or to the VM (get_clock, set_clock TIME [realtime NS]); an INIT (init); what asks for a
-    refresh (refresh, update); what happens to its host: clocksource tsc or hpet, unstable, host_tsc_step CYCLES,
-    step_realtime NS.
+    """An ioctl of KVM's userspace, or something that happens to KVM's host.
+
+    About a vCPU: get_tsc, set_tsc, set_adjust, set_offset, set_tsc_khz, kvmclock_ctrl, create, interrupt VECTOR, and an
+    INIT (init). About the VM: get_clock, set_clock TIME [realtime NS]. What asks for a refresh: refresh, update. What
+    happens to the host: clocksource tsc or hpet, unstable, host_tsc_step CYCLES, step_realtime NS.
 
     The value of an ioctl that fails is -22, EINVAL; of `interrupt` -6, ENXIO, or -17, EEXIST, too.
     """
@@ -231,20 +244,21 @@ def kvm(ctx: click.Context, call: str, words: tuple[str, ...]) -> KvmCall:
         guess = near(name, list(CALLS))
         fail(f"no call {call}: {', '.join(CALLS)}" + (f"  Did you mean {guess} ?" if guess else ""), call, guess)
     rest, vcpu = vcpu_among(ctx, words)
+    forms = " ".join(["kvm", name, *(_FORMS[kind] for kind in CALLS[name].takes)])
+    forms += "" if CALLS[name].every else " [vN]"
     args: list[int] = []
     for kind in CALLS[name].takes:
         if kind == "realtime?" and rest and rest[0].lower() == "realtime":
             rest.pop(0)
             if not rest:
-                raise missing_word(ctx, "realtime")
+                lacking(f"realtime wants ns: {forms}", ctx)
         elif kind == "realtime?" or not rest:
             if not kind.endswith("?"):
-                raise missing_word(ctx, kind)
+                lacking(f"{_FORMS[kind]} is missing: {forms}", ctx)
             continue
         args.append(_word(ctx, kind, rest.pop(0)))
     if rest:
-        forms = " ".join(["kvm", name, *(_FORMS[kind] for kind in CALLS[name].takes)])
-        fail(f"{rest[0]} is one word too many: {forms}" + ("" if CALLS[name].every else " [vN]"), rest[0])
+        fail(f"{rest[0]} is one word too many: {forms}", rest[0])
     return KvmCall(name, tuple(args), vcpu)
 
 

@@ -40,6 +40,8 @@ class Show(View):
         rows = [(name, value) for name, value in seen.items() if name == self.name or name.startswith(self.name + ".")]
         if not self.name:
             rows = list(seen.items())
+        if not rows:
+            raise CommandError(f"there is nothing to show of {self.name} now", 6, length=len(self.name))
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {value_words(name, value)}" for name, value in rows]
         only = rows[0][1] if len(rows) == 1 else None

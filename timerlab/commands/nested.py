@@ -331,12 +331,14 @@ _PARTS: Mapping[str, Callable[[_Line], Command]] = MappingProxyType(
 @verb(
     f"{_USAGE} [vN]",
     examples=("l2 offset 1000000000", "l2 enter", "l2 intercept rdmsr tsc on", "l2 controls use_tsc_offsetting off"),
-    completes=("l2", ""),
+    completes=("l2",) * 5,
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def l2(context: click.Context, words: tuple[str, ...]) -> Command:
-    """A guest of the guest: L1 is a hypervisor too and runs L2. `enter` (also `vmrun`, or `vmlaunch` and `vmresume`)
+    """A guest of the guest: L1 is a hypervisor too and runs L2.
+
+    `enter` (also `vmrun`, or `vmlaunch` and `vmresume`)
     lets L2 run, `exit` goes back to L1; while L2 runs, `rdtsc`, `rdmsr` and `wrmsr` are L2's.
 
     L2's TSC is L1's plus L2's offset: with -4 and +1 the processor has -3 while L2 runs, and -4 again after its exit.
@@ -347,6 +349,8 @@ def l2(context: click.Context, words: tuple[str, ...]) -> Command:
     counts 32 cycles of L1's TSC.
     """
     line = _Line(words, context)
+    if not words:
+        raise CommandError(f"l2 wants a word after it: {_USAGE} [vN]", line.end, incomplete=True)
     names = (*_ENTRIES, "exit", *_PARTS)
     name = line.choice("part of l2", _USAGE, names)
     if name in _PARTS:

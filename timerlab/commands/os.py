@@ -9,7 +9,7 @@ import click
 
 from timerlab.command import Command
 from timerlab.commands.io import Access, Tried
-from timerlab.commands.verb import VcpuType, Words, fail, verb
+from timerlab.commands.verb import VcpuType, Words, fail, lacking, verb
 from timerlab.conditions import near
 from timerlab.devices.os_read import CLOCKS
 from timerlab.devices.os_state import (
@@ -282,7 +282,7 @@ def _need(tokens: list[Token], least: int, most: int, usage: str) -> None:
 
 
 @verb(
-    "os SUBCOMMAND ...",
+    "os boot [setup] [OPTION ...] | calibrate | ntp | compensate | watchdog | clocksource | hang | disturb | read",
     examples=(
         "os boot",
         "os boot setup",
@@ -290,7 +290,7 @@ def _need(tokens: list[Token], least: int, most: int, usage: str) -> None:
         "os ntp on",
         "os read system",
     ),
-    completes=("os",),
+    completes=("os",) * 16,
 )
 @click.argument("what", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -308,7 +308,7 @@ def os_(ctx: click.Context, what: tuple[Token, ...]) -> Command:
     """
     words: Words = ctx.obj
     if not what:
-        fail(f"os wants a word after it: {_WANTS}", Token("os", words.end))
+        lacking(f"os wants a word after it: {_WANTS}", ctx)
     tokens = list(what)
     match _one_of(tokens[0], tuple(_WANTS.split(", ")), "os command"):
         case "boot":

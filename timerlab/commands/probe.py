@@ -82,8 +82,7 @@ def probe(words: Words, what: tuple[Token, ...]) -> Measure:
     migrate catchup hpetmove downtime slew. A rate in kHz that is left out is the guest's TSC's.
     """
     if not what:
-        fail_at = Token("probe", words.end)
-        fail(f"probe wants a name: {', '.join(PROBES)}", fail_at)
+        raise CommandError(f"probe wants a name: {', '.join(PROBES)}", words.end, incomplete=True)
     spec = PROBES.get(what[0].lower())
     if spec is None:
         guess = near(what[0], list(PROBES))

@@ -210,7 +210,7 @@ def missing_word(ctx: click.Context, what: str) -> click.MissingParameter:
     return click.MissingParameter(ctx=ctx, param=click.Argument([what]))
 
 
-@verb("pvread [vN] [step | formulas]", examples=("pvread", "pvread v0 step"), completes=("vcpu", ""))
+@verb("pvread [vN] [step | formulas]", examples=("pvread", "pvread v0 step"), completes=("vcpu", "pvread"))
 @click.argument("words", nargs=-1)
 @click.pass_context
 def pvread(ctx: click.Context, words: tuple[str, ...]) -> PvRead:
@@ -234,7 +234,7 @@ def pvwall(vcpu: int) -> PvWall:
     return PvWall(vcpu)
 
 
-@verb("pvwrite steps|next|whole", examples=("pvwrite steps", "pvwrite whole"))
+@verb("pvwrite steps|next|whole", examples=("pvwrite steps", "pvwrite whole"), completes=("pvwrite",))
 @click.argument("what", type=click.Choice(("steps", "next", "whole"), case_sensitive=False))
 def pvwrite(what: str) -> PvWrite:
     """Whether the host's writer of pages stops after each of its writes (odd version, content, even version), so that a

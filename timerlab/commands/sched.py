@@ -11,7 +11,7 @@ from timerlab.commands.io import Tried
 from timerlab.commands.verb import TimeType, VcpuType, fail, verb
 from timerlab.devices.words import Seen
 from timerlab.machine import Machine
-from timerlab.text import duration, signed
+from timerlab.text import duration, rate, signed
 from timerlab.units import Span, parse_number
 
 EXITS = {
@@ -27,8 +27,15 @@ TOLERANCE = 4000
 INVARIANT = 1 << 8
 """TscInvariant in CPUID 80000007h EDX."""
 
-IS = {"run": "runs", "halt": "is halted", "exit": "has left its guest", "smi": "is in SMM"}
-"""How some states are told."""
+IS = {
+    "run": ("runs", "run"),
+    "halt": ("is halted", "are halted"),
+    "exit": ("has left its guest", "have left their guest"),
+    "smi": ("is in SMM", "are in SMM"),
+}
+"""How some states are told of one vCPU, and of several."""
+_TOLD = {"run": "and runs", "halt": "halted", "exit": "out of its guest", "smi": "in SMM"}
+"""The same behind a place."""
 
 
 def ns_of(machine: Machine, span: Span) -> int:
@@ -37,22 +44,47 @@ def ns_of(machine: Machine, span: Span) -> int:
 
 
 def states(machine: Machine, before: Seen, vcpus: Sequence[int] | None = None) -> str:
-    """The vCPUs whose state is another one than before, in words, and guest TSCs that jumped."""
+    """The vCPUs whose state is another one than before, in words, and guest TSCs that jumped; those that fare alike
+    together.
+    """
     after = machine.peeks()
-    said = []
+    alike: dict[tuple[str, str, int], list[int]] = {}
     for v in range(len(machine.board.vcpus)) if vcpus is None else vcpus:
         put = f"vcpu{v}."
-        changes = []
-        if after[put + "state"] != before[put + "state"]:
-            changes.append(IS.get(after[put + "state"], f"is {after[put + 'state']}"))
-        if after[put + "pcpu"] != before[put + "pcpu"]:
-            changes.append(f"on p{after[put + 'pcpu']}")
-        if after[put + "tsc"] != before[put + "tsc"]:
-            jump = (after[put + "tsc"] - before[put + "tsc"] + (1 << 63)) % (1 << 64) - (1 << 63)
-            changes.append(f"its TSC jumps by {signed(jump)}")
-        if changes:
-            said.append(f"v{v} " + ", ".join(changes))
-    return "; ".join(said[:4]) + (f" and {len(said) - 4} more" if len(said) > 4 else "")
+        state = after[put + "state"] if after[put + "state"] != before[put + "state"] else ""
+        place = f"on p{after[put + 'pcpu']}" if after[put + "pcpu"] != before[put + "pcpu"] else ""
+        jump = (after[put + "tsc"] - before[put + "tsc"] + (1 << 63)) % (1 << 64) - (1 << 63)
+        if state or place or jump:
+            alike.setdefault((state, place, jump), []).append(v)
+    said = [_fares(among, *what) for what, among in alike.items()]
+    return "; ".join(said[:3]) + (f" and {len(said) - 3} more" if len(said) > 3 else "")
+
+
+def _fares(vcpus: Sequence[int], state: str, place: str, jump: int) -> str:
+    """What became of some vCPUs: `v1 is on p0, stolen`, `v0–v3 are stopped`."""
+    several = len(vcpus) > 1
+    are, theirs = ("are", "their TSCs jump") if several else ("is", "its TSC jumps")
+    if not state and not place:
+        return f"TSC{'s' * several} of {among(vcpus)} jump{'s' * (not several)} by {signed(jump)}"
+    changes = []
+    if place and state:
+        changes.append(f"{are} {place}, {_TOLD.get(state, state)}")
+    elif place:
+        changes.append(f"{are} {place} now")
+    elif state in IS:
+        changes.append(IS[state][several])
+    elif state:
+        changes.append(f"{are} {state}")
+    if jump:
+        changes.append(f"{theirs} by {signed(jump)}")
+    return f"{among(vcpus)} {', '.join(changes)}"
+
+
+def among(vcpus: Sequence[int]) -> str:
+    """Some vCPUs: `v0`, `v0, v2`, `v0–v3`."""
+    if len(vcpus) > 2 and vcpus[-1] - vcpus[0] == len(vcpus) - 1:
+        return f"v{vcpus[0]}–v{vcpus[-1]}"
+    return ", ".join(f"v{v}" for v in vcpus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +196,17 @@ class Move(Tried):
         machine.host_act(lambda: machine.board.sched.move(self.vcpu, self.pcpu, machine.now, out))
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
-        return states(machine, before) or f"v{self.vcpu} is on p{self.pcpu} already"
+        said = states(machine, before) or f"v{self.vcpu} is on p{self.pcpu} already"
+        runs = machine.board.sched.state.runs
+        there = [v for v, run in enumerate(runs) if v != self.vcpu and run.pcpu == self.pcpu and run.state == "run"]
+        if there and runs[self.vcpu].state == "stolen":
+            said += f": {among(there)} runs there, and they take turns"
+        return said
+
+
+def _ghz(khz: int) -> str:
+    """A TSC's rate, to the kHz: `2.600 000 GHz`."""
+    return rate(khz * 1000, 6)
 
 
 def _tsc_khz(seen: Seen, frac: int) -> int:
@@ -189,12 +231,12 @@ class Away(Tried):
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         if self.time:
-            return f"the VM is on its way to a host of {self.khz} kHz, there in {duration(ns_of(machine, self.time))}"
-        said = f"the VM is on a host of {self.khz} kHz. {states(machine, before)}".rstrip(". ")
+            return f"the VM is on its way to a host of {_ghz(self.khz)}, there in {duration(ns_of(machine, self.time))}"
+        said = f"the VM is on a host of {_ghz(self.khz)}. {states(machine, before)}".rstrip(". ")
         frac = machine.board.vcpus[0].frac
         was, here = (_tsc_khz(seen, frac) for seen in (before, machine.peeks()))
         if abs(here - was) * TOLERANCE > was and machine.cpuid(0x8000_0007)[3] & INVARIANT:
-            said += f". CPUID still tells of an invariant TSC, but it ran at {was} kHz and now does at {here} kHz"
+            said += f". CPUID still tells of an invariant TSC, but it ran at {_ghz(was)} and now does at {_ghz(here)}"
         return said
 
 

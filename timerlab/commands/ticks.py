@@ -112,7 +112,8 @@ def policy(source: str, policy: str, vcpu: int | None) -> Policy:
     """Choose what becomes of a timer's ticks while the guest cannot take them: discard, discard_nolatch, merge, delay,
     slew, slew_nolatch, slew_rtc or reinject. `off` takes the policy away.
 
-    A policy counts what was due, delivered, late, lost and made up, as ticks.SOURCE.due and so on. SOURCE is pit, rtc,
-    hpet.t0, lapic0, irq.5 or pin.16; vN is the vCPU that it is for, unless told the one that took its latest interrupt.
+    A policy counts what was due, delivered, late, lost and made up, under the name of the line: ticks.irq.0.due and so
+    on (`show ticks`). SOURCE is pit, rtc, hpet.t0, lapic0, irq.5 or pin.16; vN is the vCPU that it is for, unless told
+    the one that took its latest interrupt.
     """
     return Policy(source, policy, vcpu)

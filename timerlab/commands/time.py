@@ -103,6 +103,9 @@ class Until(Long):
         if held:
             return Result(machine.now, f"{self.condition} after {duration(machine.now - start)}")
         machine.advance(end)
+        if not isinstance(self.condition, Turn) and self.condition.now(machine):
+            since = "since when is not known: this value is looked at where the machine can change"
+            return Result(machine.now, f"{self.condition} after {duration(machine.now - start)}, {since}")
         return Result(text=f"{self.condition} not within {duration(end - start)}")
 
 

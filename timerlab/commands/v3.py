@@ -12,7 +12,7 @@ import click
 
 from timerlab.commands.io import Tried
 from timerlab.commands.memory import on_vcpu
-from timerlab.commands.verb import ValueType, VcpuType, fail, verb
+from timerlab.commands.verb import ValueType, VcpuType, fail, lacking, verb
 from timerlab.conditions import near
 from timerlab.devices.palacios import Palacios
 from timerlab.devices.palacios_peeks import timer_words
@@ -240,7 +240,9 @@ class Vmcall(Tried):
 @click.argument("words", nargs=-1)
 @click.pass_context
 def v3(ctx: click.Context, call: str, words: tuple[str, ...]) -> V3:
-    """Call a function of Palacios' vmm_time.c, or set what its configuration sets: host_time, guest_time, guest_tsc,
+    """Call a function of Palacios' vmm_time.c, or set what its configuration sets.
+
+    host_time, guest_time, guest_tsc,
     start_time, advance, exit, enter, offset_time, skip_time, update_timers, add_timer, remove_timer, rdtsc, rdtscp,
     init_core, deinit_core, init_vm, deinit_vm, follow, khz, ratio, dilation, trap, passthrough, skew, bound, sync.
 
@@ -260,7 +262,7 @@ def v3(ctx: click.Context, call: str, words: tuple[str, ...]) -> V3:
             args.append("cycles" if rest and rest[0].lower() == "cycles" and rest.pop(0) else None)
         elif not rest:
             if not kind.endswith("?"):
-                raise click.MissingParameter(ctx=ctx, param=click.Argument([kind.removesuffix("?")]))
+                lacking(f"{_FORMS.get(kind) or kind.upper()} is missing: {usage}", ctx)
             args.append(None)
         else:
             args.append(_word(kind, rest, name))

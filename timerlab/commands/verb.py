@@ -51,6 +51,9 @@ class Verb(click.Command):
         kwargs.setdefault("add_help_option", False)
         kwargs.setdefault("context_settings", {"ignore_unknown_options": True, "allow_extra_args": True})
         super().__init__(*args, **kwargs)
+        for param in self.params:
+            if param.type is click.STRING:
+                param.type = click.UNPROCESSED  # a STRING would be a word without its column
         self.usage = usage
         self.examples = examples
         self.completes = completes
