@@ -231,7 +231,8 @@ class GuestOs(Boot, Device):
         track = self.track
         if self.state.stage == "off" or (track and track[-1][0] > now):
             return
-        drifts = {row.clock: row.drift for row in self.rows(now)}
+        true = now - self.state.boot
+        drifts = {clock: ns - true for clock in CLOCKS if (ns := self.ns(clock, now)) is not None}
         if "ticks" in drifts:
             # between two ticks this clock stands; what is noted is its drift at the latest one
             drifts["ticks"] += min(self.sight.since(self.state.source, now), NS_PER_S // self.state.options.hz)

@@ -96,7 +96,7 @@ def test_time_may_pass_in_any_slices(case, seed):
         assert edges_of(sliced, name, lo) == edges_of(whole, name, lo), name
 
 
-@settings(max_examples=LONG)
+@settings(max_examples=LONG // 2)
 @given(programs(), st.integers(1, 10**9))
 def test_looking_changes_nothing(case, ahead):
     config, program = case

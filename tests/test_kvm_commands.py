@@ -236,8 +236,8 @@ def test_msr_accesses_in_words() -> None:
         rig.wrmsr(msr, value, v)
         return wrote_msr(msr, value, before, bench.peeks(), v)
 
-    assert wrote(0x4B56_4D01, 0x1001) == "time page at 1000h: version 2, 2600000 kHz, TSC_STABLE"
-    assert wrote(0x12, 0x1001) == "time page at 1000h: version 4, 2600000 kHz, master clock off"
+    assert wrote(0x4B56_4D01, 0x1001) == "time page at 1000h: version 2, 2 600 000 kHz, TSC_STABLE"
+    assert wrote(0x12, 0x1001) == "time page at 1000h: version 4, 2 600 000 kHz, master clock off"
     assert wrote(0x4B56_4D01, 0x1000) == "the time page is written no more, memory keeps it, master clock on"
     assert "never written" in wrote(0x4B56_4D01, 0x1FE5)
     assert wrote(0x4B56_4D00, 0x2000) == "wall clock at 2000h: 1700000000.250000000 s when kvmclock was 0"

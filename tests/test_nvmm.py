@@ -305,5 +305,5 @@ def test_a_move_to_another_rate_is_told_where_cpuid_has_said_that_there_is_one(p
     s = Session(profile=profile, quirks=quirks)
     s.skip("1s")
     words = s.do("migrate host 3000000").text
-    assert words.endswith("it ran at 2600000 kHz and now does at 3000000 kHz") == told
+    assert words.endswith("it ran at 2.600 000 GHz and now does at 3.000 000 GHz") == told
     assert "CPUID" not in s.do("migrate host 3000000").text

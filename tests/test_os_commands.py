@@ -82,7 +82,7 @@ def test_options_may_be_written_as_a_kernel_has_them():
     [
         ("os", 3),
         ("os bot", 4),
-        ("os boot hz", 9),
+        ("os boot hz", 11),
         ("os boot hz x", 12),
         ("os boot hz=x", 12),
         ("os boot hz 20000", 9),

@@ -182,9 +182,9 @@ def host_words(session: Session, kind: str, done: list[str]) -> Words:
         case "kvm":
             if len(done) == 1:
                 yield from ((word, call.about) for word, call in KVM.items())
-            elif done[1] == "clocksource":
+            elif done[1] == "clocksource" and len(done) == 2:
                 yield from (("tsc", "the host keeps time by its TSC"), ("hpet", "by its HPET: no master clock"))
-            elif done[1] in KVM and not KVM[done[1]].every and not KVM[done[1]].takes:
+            elif done[1] in KVM and not KVM[done[1]].every and len(done) - 2 == len(KVM[done[1]].takes):
                 yield from vcpus
         case "os":
             yield from _os_words(done, vcpus)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from timerlab.line import Train, turns_at
@@ -40,13 +41,24 @@ def events(machine: Machine, lo: int, hi: int, limit: int) -> list[Event]:
         found.append(Event(since, "guest", "estimate", 0, 1, since))
     for name, line in machine.board.lines.items():
         if name.startswith(ASKING):
-            for train in line.ring:
-                found += _edges(train, name, "rise", 1, lo, hi)
+            found += _latest(line.ring, limit, lambda train: _edges(train, name, "rise", 1, lo, hi))  # noqa: B023
         elif name.startswith("vcpu"):
-            found += _states(machine, name, lo, hi)
+            found += _states(machine, name, lo, hi, limit)
     found += _notes(machine, lo, hi)
     found.sort(key=lambda event: event.t_ns)
     return found[-limit:]
+
+
+def _latest(ring: Sequence[Train], limit: int, told: Callable[[Train], list[Event]]) -> list[Event]:
+    """What a line's trains tell, in order: the last `limit` of it and maybe some more. Older trains are not asked."""
+    parts: list[list[Event]] = []
+    many = 0
+    for train in reversed(ring):
+        if many >= limit:
+            break
+        parts.append(told(train))
+        many += len(parts[-1])
+    return [event for part in reversed(parts) for event in part]
 
 
 def _notes(machine: Machine, lo: int, hi: int) -> list[Event]:
@@ -76,19 +88,34 @@ def _edges(train: Train, name: str, kind: str, level: int, lo: int, hi: int) -> 
     return [Event(train.ns(first), name, kind, level, edges, train.ns(final))]
 
 
-def _states(machine: Machine, name: str, lo: int, hi: int) -> list[Event]:
+class _Rises:
+    """Where a wire rises, to be asked often."""
+
+    def __init__(self, ring: Iterable[Train]) -> None:
+        self._long = [train for train in ring if train.count > APART]
+        self._short = {
+            train.ns(edge) for train in ring if train.count <= APART for edge in range(1 - train.level, train.count, 2)
+        }
+
+    def at(self, ns: int) -> bool:
+        """Whether there is a rise at a nanosecond."""
+        return ns in self._short or turns_at(self._long, ns, 1)
+
+
+def _states(machine: Machine, name: str, lo: int, hi: int, limit: int) -> list[Event]:
     """What a vCPU's wire tells: that it is stolen, or out for another reason, that it runs again, that it is halted."""
     vcpu, _, what = name.partition(".")
     ring = machine.board.lines[name].ring
     if what != "run":
         kind = {"stolen": "stolen", "halt": "halted"}[what]
-        return [event for train in ring for event in _edges(train, vcpu, kind, 1, lo, hi)]
-    stolen, halted = (machine.board.lines[f"{vcpu}.{other}"].ring for other in ("stolen", "halt"))
-    found: list[Event] = []
-    for train in ring:
+        return _latest(ring, limit, lambda train: _edges(train, vcpu, kind, 1, lo, hi))
+    stolen, halted = (_Rises(machine.board.lines[f"{vcpu}.{other}"].ring) for other in ("stolen", "halt"))
+
+    def told(train: Train) -> list[Event]:
         # of many windows in one train the thefts alone are told
         back = [event for event in _edges(train, vcpu, "runs", 1, lo, hi) if event.count == 1]
-        found += [event for event in back if not turns_at(halted, event.t_ns, 1)]
         away = _edges(train, vcpu, "out", 0, lo, hi)
-        found += [event for event in away if not turns_at(stolen, event.t_ns, 1)]
-    return found
+        kept = [event for event in back if not halted.at(event.t_ns)]
+        return kept + [event for event in away if not stolen.at(event.t_ns)]
+
+    return _latest(ring, limit, told)

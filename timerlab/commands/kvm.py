@@ -225,7 +225,7 @@ def _rank(change: str) -> int:
 @verb(
     "kvm CALL [WORDS] [vN]",
     examples=("kvm get_clock", "kvm set_tsc 1000000000 v0", "kvm set_tsc_khz 2000000", "kvm set_clock 0"),
-    completes=("kvm", "kvm", "vcpu"),
+    completes=("kvm", "kvm", "kvm"),
 )
 @click.argument("call")
 @click.argument("words", nargs=-1)

@@ -251,7 +251,7 @@ def _options(tokens: list[Token], words: Words) -> Options:
         key = _one_of(token, (*_KEYS, *_FLAGS), "option")
         value_of = next(rest, None)
         if value_of is None:
-            fail(f"{key} wants a value after it", token)
+            raise CommandError(f"{key} wants a value after it", token.column + len(token), incomplete=True)
         if key in _CHOICES:
             given[key] = _one_of(value_of, _CHOICES[key], key)
         elif key in _TIMES:
