@@ -27,7 +27,7 @@ from timerlab.policy import Note
 from timerlab.quirks import resolve
 
 APIC_PAGE = 0x1000
-LOOKS, LEAST_LOOK_NS = 24, 1_000_000
+LOOKS, LEAST_LOOK_NS = 24, 10_000_000
 """How often an advance looks at a guest's clocks at most, and how far apart the looks are at least."""
 TURNS = 10_000
 """Moments of the host that one advance stops at, at most, because a deadline waits for a TSC that may jump."""
