@@ -173,7 +173,7 @@ def run(pair, program):
                 pair.clk(max(1, (c.ce // 2 if c.kind == 3 else c.ce) % 3000 + more))
 
 
-@settings(max_examples=settings().max_examples * 10)
+@settings(max_examples=settings().max_examples * 5)
 @given(st.sampled_from(["intel", "harris"]), programs)
 def test_closed_form_equals_the_clock_by_clock_model(odd_mode3, program):
     pair = Pair(odd_mode3)

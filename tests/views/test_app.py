@@ -396,7 +396,7 @@ note Last words.
 """
 
 
-@pytest.mark.parametrize("size", (SIZES[0], SIZES[-1]))
+@pytest.mark.parametrize("size", SIZES[:1])
 async def test_load_plays_a_lesson(screen: Opener, tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "one.timerlab"
     path.write_text(LESSON)
