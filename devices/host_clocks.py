@@ -11,6 +11,7 @@ Modulation. Spread spectrum is triangular and down-spread, as clock generators d
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd
@@ -20,7 +21,7 @@ from timerlab.clock import NS_PER_S, Clock, Ticker
 PPM = 1_000_000
 
 
-class Warped:
+class Warped(ABC):
     """What `Gated` and `Spread` share: ticks are `num / den` for each unit of warped time, from the anchor on."""
 
     __slots__ = ()
@@ -33,14 +34,14 @@ class Warped:
     since: int
     period: int
 
+    @abstractmethod
     def _inside(self, ns: int) -> int:
         """Warped time from the beginning of a period to `ns` in it."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def unit(self) -> int:
         """Units of warped time in a nanosecond that counts in full."""
-        raise NotImplementedError
 
     def warped(self, ns: int) -> int:
         """Warped time from `since` to `ns`."""
