@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 from timerlab.errors import GuestFault
-from timerlab.policy import Cpu, Policy, Stamp
+from timerlab.policy import Cpu, Policy, Reply, Stamp
 from timerlab.regs import Peek
 from timerlab.scaling import WORD, signed
 
@@ -37,14 +37,6 @@ HYPERVISOR_VCPU_OP = 24
 """Xen's hypercall number, and of its operations the one that hands over a vcpu_time_info page."""
 REGISTER_VCPU_TIME_MEMORY_AREA = 13
 ENOSYS = -38
-
-
-class Reply(NamedTuple):
-    """What a hypercall gives: which register, its value, and that in words."""
-
-    register: str
-    value: int
-    words: str
 
 
 @dataclass(slots=True)

@@ -16,13 +16,13 @@ started on). Palacios knows no TSC_ADJUST.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from timerlab.devices.palacios_calls import TIME_CPUFREQ_HCALL, TIME_RDHTSC_HCALL, Calls, Registers
 from timerlab.devices.palacios_core import TRAP_TSC, Core, HostFault, Timer, Vm
 from timerlab.devices.palacios_peeks import core_seen, peeks_of, vm_seen
 from timerlab.errors import GuestFault
-from timerlab.policy import Cpu, Policy
+from timerlab.policy import Cpu, Policy, Reply
 from timerlab.regs import Peek
 from timerlab.scaling import SVM_FRAC, WORD, scaled, signed
 
@@ -34,14 +34,6 @@ _GUEST = ("guest_cycles", "entry_guest", "last_update")
 _TOTALS = ("rollovers", "host_faults")
 _SKEWS = ("skew", "entry_skew", "update_skew", "before_skew")
 _COUNTED = (*_STAMPS, *_GUEST, *_TOTALS, *_SKEWS)
-
-
-class Reply(NamedTuple):
-    """What a hypercall gives: which register, its value, and that in words."""
-
-    register: str
-    value: int
-    words: str
 
 
 class Palacios(Calls, Policy):

@@ -37,7 +37,7 @@ def explain_tsc(machine: Machine, vcpu: int) -> list[str]:
         *_l1(cpu, seen, machine.now),
         *_placed(machine, vcpu, seen),
         *_nested(cpu, seen),
-        *_adjust(board.vcpus[0], cpu, seen, getattr(board.policy, "has_adjust", True)),
+        *_adjust(board.vcpus[0], cpu, seen, board.policy.has_adjust),
         *_page(vcpu, seen, machine.now),
     ]
     tsc = seen[f"vcpu{vcpu}.tsc"]

@@ -81,6 +81,14 @@ class Note(NamedTuple):
 NOTES = 512
 
 
+class Reply(NamedTuple):
+    """What a hypercall gives: which register, its value, and that in words."""
+
+    register: str
+    value: int
+    words: str
+
+
 class Policy:
     """How host time becomes guest time. `vcpus` are in order of their index. What is not overridden is as on a
     processor without a hypervisor.
@@ -88,6 +96,8 @@ class Policy:
 
     name: ClassVar[str] = ""
     about: ClassVar[str] = ""
+    has_adjust: ClassVar[bool] = True
+    """Whether the guest has IA32_TSC_ADJUST."""
 
     def __init__(self, vcpus: Sequence[Cpu], quirks: Mapping[str, str]) -> None:
         self.vcpus = tuple(vcpus)
@@ -156,6 +166,10 @@ class Policy:
     def set_adjust(self, v: int, value: int, now: int) -> None:
         """Userspace sets TSC_ADJUST: the TSC stays."""
         self.vcpus[v].adjust = value
+
+    def vmcall(self, v: int, number: int, now: int, args: Sequence[int] = ()) -> Reply | None:
+        """A hypercall by number; None where it is unhandled, as here."""
+        return None
 
     # -- time of its own
 

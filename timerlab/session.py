@@ -353,13 +353,11 @@ class Session(Verbs):
 
     def clocks(self) -> Sequence[Any]:
         """What each clock of the guest's operating system believes; none before it is booted."""
-        system = getattr(self.machine.board, "os", None)
-        return () if system is None else system.rows(self.now)
+        return self.machine.board.os.rows(self.now)
 
     def track(self) -> Sequence[tuple[int, Mapping[str, int]]]:
         """The drifts of those clocks that were sampled, oldest first: (ns, drift by clock)."""
-        system = getattr(self.machine.board, "os", None)
-        return () if system is None else tuple(system.track)
+        return tuple(self.machine.board.os.track)
 
     def _remembering(self, name: str, lo: int, hi: int) -> Machine:
         """A machine that knows a window of a wire: this one, a copy that went on to `hi`, or, for what was long ago,

@@ -31,9 +31,9 @@ _FLAGS = ((TSC_STABLE, "TSC_STABLE"), (REALTIME, "REALTIME"), (HOST_TSC, "HOST_T
 
 def kvm_of(machine: Machine) -> Kvm:
     """The policy; ValueError where the machine has another one."""
-    policy = getattr(machine.board, "policy", None)
+    policy = machine.board.policy
     if not isinstance(policy, Kvm):
-        raise ValueError(f"kvm needs policy=kvm, this machine has policy={getattr(policy, 'name', 'bare')}")
+        raise ValueError(f"kvm needs policy=kvm, this machine has policy={policy.name}")
     return policy
 
 

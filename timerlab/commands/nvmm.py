@@ -18,9 +18,9 @@ from timerlab.text import count, plural
 
 def nvmm_of(machine: Machine) -> Nvmm:
     """The policy; ValueError where the machine has another one."""
-    policy = getattr(machine.board, "policy", None)
+    policy = machine.board.policy
     if not isinstance(policy, Nvmm):
-        raise ValueError(f"nvmm needs policy=nvmm, this machine has policy={getattr(policy, 'name', 'bare')}")
+        raise ValueError(f"nvmm needs policy=nvmm, this machine has policy={policy.name}")
     return policy
 
 

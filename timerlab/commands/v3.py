@@ -18,6 +18,7 @@ from timerlab.devices.palacios import Palacios
 from timerlab.devices.palacios_peeks import timer_words
 from timerlab.devices.words import Seen
 from timerlab.machine import Machine
+from timerlab.policy import Reply
 from timerlab.text import count, hexa
 from timerlab.units import parse_number, parse_time
 
@@ -133,9 +134,9 @@ _STAMPED = ("start_time", "exit", "enter", "skip_time")
 
 def palacios_of(machine: Machine) -> Palacios:
     """The policy; ValueError where the machine has another one."""
-    policy = getattr(machine.board, "policy", None)
+    policy = machine.board.policy
     if not isinstance(policy, Palacios):
-        raise ValueError(f"v3 needs policy=palacios, this machine has policy={getattr(policy, 'name', 'bare')}")
+        raise ValueError(f"v3 needs policy=palacios, this machine has policy={policy.name}")
     return policy
 
 
@@ -218,12 +219,11 @@ class Vmcall(Tried):
 
     def apply(self, machine: Machine) -> int | None:
         machine.check_vcpu(self.vcpu)
-        call = getattr(getattr(machine.board, "policy", None), "vmcall", None)
-        if call is None:
-            return None
-        given = []
+        given: list[Reply | None] = []
+        call = machine.board.policy.vmcall
         machine.host_act(lambda: given.append(call(self.vcpu, self.number, machine.now, self.args)))
-        return None if given[0] is None else given[0].value
+        reply = given[0]
+        return None if reply is None else reply.value
 
     def words(self, machine: Machine, value: int | None, before: Seen) -> str:
         if value is None:
